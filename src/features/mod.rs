@@ -1,0 +1,9 @@
+//! Manipulation: feature rows with a schema, from waveform windows or telemetry rows.
+
+mod extractor;
+mod schema;
+mod table;
+
+pub use extractor::FeatureExtractor;
+pub use schema::{Feature, FeatureSchema, FeatureView, Sampling};
+pub use table::FeatureTable;

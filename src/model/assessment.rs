@@ -1,0 +1,188 @@
+//! What a model says of one row.
+
+use crate::{
+    error::{Error, Result},
+    quantity::LifeUnit,
+};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// The outcome of one row: a result, not yet, or a reason why this row gives none.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Assessment<T> {
+    /// A result.
+    Ready(T),
+    /// The model has seen `seen` of the `needed` rows before its first result.
+    Warmup {
+        /// Rows seen so far.
+        seen: u32,
+        /// Rows needed before the first result.
+        needed: u32,
+    },
+    /// The row cannot be used; the machine's state is as it was.
+    Unusable(UnusableReason),
+}
+
+impl<T> Assessment<T> {
+    /// The result, where there is one.
+    pub fn ready(self) -> Option<T> {
+        match self {
+            Self::Ready(t) => Some(t),
+            _ => None,
+        }
+    }
+
+    /// The same outcome with its result mapped.
+    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Assessment<U> {
+        match self {
+            Self::Ready(t) => Assessment::Ready(f(t)),
+            Self::Warmup { seen, needed } => Assessment::Warmup { seen, needed },
+            Self::Unusable(reason) => Assessment::Unusable(reason),
+        }
+    }
+}
+
+/// Why a row gives no result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum UnusableReason {
+    /// `n_missing` of `n_values` readings are missing or not finite, more than the model can do without.
+    MissingValues {
+        /// Readings that are NaN or infinite.
+        n_missing: u32,
+        /// Readings in the row.
+        n_values: u32,
+        /// Position of the first one in the model's schema.
+        first: u32,
+    },
+    /// The row's instant does not lie after the one before it.
+    TimeNotIncreasing,
+}
+
+impl UnusableReason {
+    /// `None` where every value is finite.
+    pub(crate) fn of_values(values: &[f64]) -> Option<Self> {
+        let first = values.iter().position(|v| !v.is_finite())?;
+        let n_missing = values.iter().filter(|v| !v.is_finite()).count() as u32;
+        Some(Self::MissingValues {
+            n_missing,
+            n_values: values.len() as u32,
+            first: first as u32,
+        })
+    }
+}
+
+impl fmt::Display for UnusableReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MissingValues {
+                n_missing,
+                n_values,
+                first,
+            } => {
+                write!(
+                    f,
+                    "{n_missing} of {n_values} readings missing or not finite, the first at position {first}"
+                )
+            }
+            Self::TimeNotIncreasing => f.write_str("time does not lie after the row before"),
+        }
+    }
+}
+
+/// An anomaly score: higher is more anomalous, `value > threshold` is an anomaly.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub struct AnomalyScore {
+    /// The score, finite.
+    pub value: f64,
+    /// What the score of a healthy row rarely exceeds; how rarely, the detector's parameters say.
+    pub threshold: f64,
+}
+
+impl AnomalyScore {
+    /// Whether the score lies above its threshold.
+    pub fn is_anomalous(self) -> bool {
+        self.value > self.threshold
+    }
+}
+
+/// Remaining useful life with the interval that holds it at a nominal level.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RulEstimate {
+    /// Point estimate.
+    pub rul: f64,
+    /// Lower end of the interval, not above `rul`.
+    pub lower: f64,
+    /// Upper end of the interval, not below `rul`.
+    pub upper: f64,
+    /// Nominal probability that the interval holds the truth (of a capped label, where the model caps it).
+    pub level: f64,
+    /// The unit of the three lives.
+    pub unit: LifeUnit,
+}
+
+impl RulEstimate {
+    /// An estimate whose interval is widened to hold its point.
+    ///
+    /// # Errors
+    /// `InvalidInput` unless all numbers are finite, `lower <= upper` and `0 < level < 1`.
+    pub fn new(rul: f64, lower: f64, upper: f64, level: f64, unit: LifeUnit) -> Result<Self> {
+        if !(rul.is_finite() && lower.is_finite() && upper.is_finite() && lower <= upper) {
+            return Err(Error::input(
+                "RUL estimate",
+                "finite numbers, lower <= upper",
+                format!("{rul} ({lower}..{upper})"),
+            ));
+        }
+        if !(level > 0.0 && level < 1.0) {
+            return Err(Error::parameter("level", "above 0 and below 1", level));
+        }
+        Ok(Self {
+            rul,
+            lower: lower.min(rul),
+            upper: upper.max(rul),
+            level,
+            unit,
+        })
+    }
+}
+
+impl fmt::Display for RulEstimate {
+    /// `38 (29..47) cycles`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:.0} ({:.0}..{:.0}) {}",
+            self.rul, self.lower, self.upper, self.unit
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn estimates_are_ordered_and_print_short() {
+        let e = RulEstimate::new(38.2, 40.0, 47.0, 0.9, LifeUnit::Cycles).unwrap();
+        assert_eq!(e.to_string(), "38 (38..47) cycles");
+        assert!(RulEstimate::new(f64::NAN, 0.0, 1.0, 0.9, LifeUnit::Hours).is_err());
+        assert!(RulEstimate::new(1.0, 2.0, 1.0, 0.9, LifeUnit::Hours).is_err());
+        assert!(RulEstimate::new(1.0, 0.0, 2.0, 1.0, LifeUnit::Hours).is_err());
+    }
+
+    #[test]
+    fn missing_values_are_counted() {
+        let r = UnusableReason::of_values(&[1.0, f64::NAN, f64::INFINITY]).unwrap();
+        assert_eq!(
+            r,
+            UnusableReason::MissingValues {
+                n_missing: 2,
+                n_values: 3,
+                first: 1
+            }
+        );
+        assert!(UnusableReason::of_values(&[1.0]).is_none());
+    }
+}

@@ -1,0 +1,202 @@
+//! Physical quantities and identities, validated where the API meets the user.
+
+use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+macro_rules! positive {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $unit:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
+        #[serde(try_from = "f64", into = "f64")]
+        pub struct $name(f64);
+
+        impl $name {
+            /// # Errors
+            /// `InvalidParameter` unless the value is finite and above zero.
+            pub fn new(value: f64) -> Result<Self> {
+                if value.is_finite() && value > 0.0 {
+                    Ok(Self(value))
+                } else {
+                    Err(Error::parameter($what, concat!("finite and above 0 ", $unit), value))
+                }
+            }
+
+            /// The bare number, in the unit the type is named after.
+            pub fn get(self) -> f64 {
+                self.0
+            }
+        }
+
+        impl TryFrom<f64> for $name {
+            type Error = Error;
+            fn try_from(value: f64) -> Result<Self> {
+                Self::new(value)
+            }
+        }
+
+        impl From<$name> for f64 {
+            fn from(q: $name) -> f64 {
+                q.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!("{} ", $unit), self.0)
+            }
+        }
+    };
+}
+
+positive!(
+    /// A rate or frequency in hertz, finite and above zero.
+    Hertz, "rate", "Hz"
+);
+positive!(
+    /// A duration in seconds, finite and above zero.
+    Seconds, "duration", "s"
+);
+
+/// An instant: nanoseconds since the Unix epoch.
+///
+/// Recordings that count cycles instead of time lay one cycle on one unit of their [`LifeUnit`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// From nanoseconds since the Unix epoch.
+    pub const fn from_nanos(nanos: i64) -> Self {
+        Self(nanos)
+    }
+
+    /// From whole seconds since the Unix epoch; saturates at the ends of the range (years 1677 and 2262).
+    pub const fn from_secs(seconds: i64) -> Self {
+        Self(seconds.saturating_mul(1_000_000_000))
+    }
+
+    /// Nanoseconds since the Unix epoch.
+    pub const fn nanos(self) -> i64 {
+        self.0
+    }
+
+    /// `self - earlier` in seconds; negative where `earlier` is later. Exact to a nanosecond below 104 days.
+    pub fn seconds_since(self, earlier: Self) -> f64 {
+        (i128::from(self.0) - i128::from(earlier.0)) as f64 * 1e-9
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}.{:09} s",
+            self.0.div_euclid(1_000_000_000),
+            self.0.rem_euclid(1_000_000_000)
+        )
+    }
+}
+
+/// The unit in which age, spans of features and remaining life are counted.
+///
+/// A unit has a name and a length on the time axis: hours are 3,600 s. A machine that is logged once a working cycle has
+/// [`LifeUnit::CYCLES`]: by convention its rows lie one second apart on the time axis, cycle `k` at `k` seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum LifeUnit {
+    /// Working cycles, one second of the time axis each.
+    Cycles,
+    /// Seconds.
+    Seconds,
+    /// Hours of 3,600 s.
+    Hours,
+    /// Days of 86,400 s.
+    Days,
+}
+
+impl LifeUnit {
+    /// Nanoseconds of the time axis in one unit.
+    pub const fn nanos(self) -> i64 {
+        match self {
+            Self::Cycles | Self::Seconds => 1_000_000_000,
+            Self::Hours => 3_600_000_000_000,
+            Self::Days => 86_400_000_000_000,
+        }
+    }
+
+    /// The plural name, as printed behind a number.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Cycles => "cycles",
+            Self::Seconds => "s",
+            Self::Hours => "h",
+            Self::Days => "days",
+        }
+    }
+
+    /// `later - earlier` in this unit. Exact for differences below 2^53 ns that are whole units.
+    pub fn between(self, earlier: Timestamp, later: Timestamp) -> f64 {
+        (i128::from(later.0) - i128::from(earlier.0)) as f64 / self.nanos() as f64
+    }
+
+    /// The instant `count` whole units after the epoch; saturates at the ends of the range.
+    pub const fn instant(self, count: i64) -> Timestamp {
+        Timestamp(count.saturating_mul(self.nanos()))
+    }
+}
+
+impl fmt::Display for LifeUnit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A seed: the same seed gives the same result on every machine and thread count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Seed(pub u64);
+
+impl Seed {
+    /// An independent seed for part `index` of a seeded whole (SplitMix64 over both numbers).
+    #[must_use]
+    pub fn part(self, index: u64) -> Self {
+        let mut z = self
+            .0
+            .wrapping_add(index.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        Self(z ^ (z >> 31))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantities_refuse_what_is_not_positive_and_finite() {
+        for bad in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            assert!(Hertz::new(bad).is_err(), "{bad}");
+            assert!(rmp_serde::from_slice::<Seconds>(&rmp_serde::to_vec(&bad).unwrap()).is_err());
+        }
+        assert_eq!(Hertz::new(25_600.0).unwrap().to_string(), "25600 Hz");
+    }
+
+    #[test]
+    fn time_differences_do_not_overflow() {
+        let (a, b) = (Timestamp::from_nanos(i64::MIN), Timestamp::from_nanos(i64::MAX));
+        assert!(b.seconds_since(a) > 1.8e10 && LifeUnit::Days.between(b, a) < 0.0);
+        assert_eq!(
+            LifeUnit::Cycles.between(LifeUnit::Cycles.instant(3), LifeUnit::Cycles.instant(10)),
+            7.0
+        );
+        assert_eq!(Timestamp::from_secs(i64::MAX).nanos(), i64::MAX);
+    }
+
+    #[test]
+    fn parts_of_a_seed_differ() {
+        assert_ne!(Seed(1).part(0), Seed(1).part(1));
+        assert_ne!(Seed(1).part(0), Seed(2).part(0));
+    }
+}
