@@ -6,7 +6,10 @@ pub mod envelope;
 pub mod error;
 pub mod features;
 pub mod model;
+pub mod diagnose;
+pub mod preprocess;
 pub mod quantity;
+pub mod rul;
 pub mod signal;
 
 pub use error::{Error, ErrorKind, Result};

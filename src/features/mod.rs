@@ -3,7 +3,9 @@
 mod extractor;
 mod schema;
 mod table;
+mod telemetry;
 
 pub use extractor::FeatureExtractor;
 pub use schema::{Feature, FeatureSchema, FeatureView, Sampling};
 pub use table::FeatureTable;
+pub use telemetry::{TelemetryExtractor, TelemetrySpec, TelemetryState, telemetry};

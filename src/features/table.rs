@@ -73,6 +73,25 @@ impl FeatureTable {
         })
     }
 
+    /// The rows for which `keep(index)` holds, assets renumbered without gaps, and the indices kept.
+    ///
+    /// # Errors
+    /// `InsufficientData` where none is kept.
+    pub fn filtered(&self, keep: impl Fn(usize) -> bool) -> Result<(Self, Vec<usize>)> {
+        let kept: Vec<usize> = (0..self.n_rows()).filter(|i| keep(*i)).collect();
+        let mut number = vec![None; self.n_assets];
+        let mut n_assets = 0;
+        let renumber = |&i: &usize| {
+            *number[self.asset[i] as usize].get_or_insert_with(|| {
+                n_assets += 1;
+                n_assets - 1
+            })
+        };
+        let asset = kept.iter().map(renumber).collect();
+        let values = self.values.select(ndarray::Axis(0), &kept);
+        Ok((Self::new(self.schema.clone(), values, asset)?, kept))
+    }
+
     /// Names, units, window and rate of the columns.
     pub fn schema(&self) -> &FeatureSchema {
         &self.schema
