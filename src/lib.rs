@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+pub mod detect;
 pub mod envelope;
 pub mod error;
 pub mod features;

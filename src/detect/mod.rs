@@ -1,0 +1,40 @@
+//! State detection: detectors fitted on healthy rows that say how far a new row lies from them, and which features
+//! carry it there.
+//!
+//! | Detector | Sees | Use where |
+//! |---|---|---|
+//! | [`PcaDetector`] | extremes along the usual directions (Hotelling's T²) and broken relations between features (Q) | many correlated sensors; the usual first choice |
+//! | [`MahalanobisDetector`] | distance in the metric of the training covariance, shrunk | few features, or fewer rows than features |
+//!
+//! Both keep [the contract](crate::model): higher scores are more anomalous, and a row is anomalous where its score
+//! exceeds the threshold. Both hold no state of a machine (`State = ()`).
+//!
+//! # Thresholds
+//!
+//! Scores of the rows a model was fitted on are too low, so a threshold taken from them gives more false alarms than
+//! asked for. Here a threshold is an empirical quantile of *out-of-fold* scores: the training rows are cut into folds
+//! by asset (where there are fewer assets than folds, into contiguous blocks of rows), and each fold is scored by a model
+//! fitted on the others. The threshold is the score of rank `ceil((n + 1)(1 - false_alarm_rate))` among the `n`, counted
+//! from the lowest, at most `n`. It holds its rate without an assumption on the distribution of scores as far as the
+//! rows to come look like held-out training rows; with fewer than `1 / false_alarm_rate` rows it is the highest of them.
+//!
+//! # Missing values
+//!
+//! Training rows with a value that is NaN or infinite are left out. When scoring, such a row is
+//! [`Assessment::Unusable`](crate::model::Assessment::Unusable).
+//!
+//! # Extremes
+//!
+//! Scoring first turns a value into a number of training standard deviations from the training mean, and clamps that
+//! number to ±10⁶. So scores are finite for every finite row. Columns that are constant in training have no standard
+//! deviation: they take no part in the score.
+
+mod mahalanobis;
+mod pca;
+mod standard;
+mod threshold;
+
+pub use mahalanobis::{
+    MahalanobisDetector, MahalanobisParams, MahalanobisValidParams, PersistedMahalanobis, Shrinkage,
+};
+pub use pca::{PcaDetector, PcaParams, PcaStatistics, PcaValidParams, PersistedPca};
