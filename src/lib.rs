@@ -2,11 +2,15 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+#[cfg(feature = "datasets")]
+pub mod dataset;
 pub mod envelope;
 pub mod error;
+pub mod evaluate;
 pub mod features;
 pub mod model;
 pub mod quantity;
 pub mod signal;
+pub mod simulate;
 
 pub use error::{Error, ErrorKind, Result};
