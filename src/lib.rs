@@ -2,15 +2,21 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
-pub mod detect;
-pub mod envelope;
+// In the order data flow: a module imports only those above it.
 pub mod error;
+pub mod quantity;
+pub mod envelope;
+pub mod signal;
+pub mod spectrum;
 pub mod features;
 pub mod model;
-pub mod diagnose;
 pub mod preprocess;
-pub mod quantity;
+pub mod detect;
+pub mod diagnose;
 pub mod rul;
-pub mod signal;
+pub mod evaluate;
+#[cfg(feature = "datasets")]
+pub mod dataset;
+pub mod simulate;
 
 pub use error::{Error, ErrorKind, Result};

@@ -1,0 +1,58 @@
+//! Loaders of recorded fleets: public sets in the format their authors publish, and this crate's own table.
+//!
+//! | module | data | format |
+//! |---|---|---|
+//! | [`cmapss`] | NASA C-MAPSS turbofans, run to failure | the published text files, unchanged |
+//! | [`fleet_csv`] | any [`FleetHistory`](crate::signal::FleetHistory), such as those in `datasets/` | CSV with a header |
+//!
+//! No public set is part of this crate; `datasets/README.md` says where each is found, under what licence, and what
+//! its files should hash to.
+//!
+//! Every loader refuses a file above [`MAX_FILE_BYTES`] before reading it, and reads all or nothing: a malformed file is
+//! an error that names the file, the line and what was expected there, never a shorter fleet.
+
+pub mod cmapss;
+pub mod fleet_csv;
+
+use crate::{
+    envelope,
+    error::{Error, ErrorKind, Result},
+};
+use std::path::Path;
+
+/// The largest file that is read: 256 MiB.
+pub const MAX_FILE_BYTES: u64 = 256 << 20;
+/// The most assets in one file.
+pub const MAX_ASSETS: usize = 16_384;
+
+/// The bytes of a file of at most [`MAX_FILE_BYTES`]; its length is looked at before it is read.
+fn read_file(path: &Path) -> Result<Vec<u8>> {
+    let metadata = std::fs::metadata(path).map_err(|e| Error::io("open", path, e))?;
+    if metadata.len() > MAX_FILE_BYTES {
+        let got = format!("{} bytes", metadata.len());
+        return Err(too_large(got).context(path.display()));
+    }
+    // What has no length beforehand (a pipe, a device) is stopped while reading.
+    envelope::read_limited(path, MAX_FILE_BYTES).map_err(|e| match e.kind() {
+        ErrorKind::Persistence => too_large("more").context(path.display()),
+        _ => e,
+    })
+}
+
+fn too_large(got: impl std::fmt::Display) -> Error {
+    Error::input("size", format!("at most {MAX_FILE_BYTES} bytes"), got)
+}
+
+fn too_many_assets() -> Error {
+    Error::input("assets", format!("at most {MAX_ASSETS}"), "more")
+}
+
+/// `field` as it may stand in a message: short, in quotes, control characters escaped.
+fn shown(field: &str) -> String {
+    const MOST: usize = 40;
+    let mut text: String = field.chars().take(MOST).flat_map(char::escape_debug).collect();
+    if field.chars().nth(MOST).is_some() {
+        text.push('…');
+    }
+    format!("`{text}`")
+}
