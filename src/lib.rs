@@ -8,5 +8,6 @@ pub mod features;
 pub mod model;
 pub mod quantity;
 pub mod signal;
+pub mod spectrum;
 
 pub use error::{Error, ErrorKind, Result};

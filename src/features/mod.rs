@@ -3,7 +3,9 @@
 mod extractor;
 mod schema;
 mod table;
+mod vibration;
 
 pub use extractor::FeatureExtractor;
 pub use schema::{Feature, FeatureSchema, FeatureView, Sampling};
 pub use table::FeatureTable;
+pub use vibration::{VibrationExtractor, VibrationParams, VibrationScratch};
