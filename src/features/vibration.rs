@@ -50,8 +50,8 @@ const IS_NYQUIST: f64 = 1e-12;
 /// # Cost
 /// Three passes and one real transform a channel. Nothing is allocated per window. Clones share plan and tables.
 ///
-/// Sources: ISO 20816-1:2016 for RMS and peak; Randall, *Vibration-based Condition Monitoring* (2nd ed., 2021),
-/// <https://doi.org/10.1002/9781119477631>, for crest factor, kurtosis and bands.
+/// Sources: ISO 20816-1:2016 for RMS and peak; Randall, *Vibration-based Condition Monitoring* (Wiley, 2011),
+/// <https://doi.org/10.1002/9780470977668>, for crest factor, kurtosis and bands.
 ///
 /// ```
 /// use prognos::features::{FeatureExtractor, VibrationExtractor};

@@ -62,8 +62,8 @@ impl Taper {
 /// [`new_scratch`](AmplitudeSpectrum::new_scratch). The transform uses the vector instructions it finds: on one kind of
 /// processor results are the same to the last bit, between kinds the last bits may differ.
 ///
-/// Source: Heinzel, Rüdiger & Schilling, *Spectrum and spectral density estimation by the DFT* (2002),
-/// <https://hdl.handle.net/11858/00-001M-0000-0013-557A-5>.
+/// Source: Harris, *On the use of windows for harmonic analysis with the discrete Fourier transform*, Proc. IEEE 66 (1978),
+/// <https://doi.org/10.1109/PROC.1978.10837>.
 ///
 /// ```
 /// use prognos::{quantity::Hertz, spectrum::{AmplitudeSpectrum, Taper}};
