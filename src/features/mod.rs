@@ -4,8 +4,10 @@ mod extractor;
 mod schema;
 mod table;
 mod telemetry;
+mod vibration;
 
 pub use extractor::FeatureExtractor;
 pub use schema::{Feature, FeatureSchema, FeatureView, Sampling};
 pub use table::FeatureTable;
 pub use telemetry::{TelemetryExtractor, TelemetrySpec, TelemetryState, telemetry};
+pub use vibration::{VibrationExtractor, VibrationParams, VibrationScratch};

@@ -1,11 +1,17 @@
 //! Acquisition: what sensors recorded, and the windows cut from it.
 //!
-//! Two kinds of data enter. A waveform is many samples a second at a constant rate, cut into windows of fixed length.
-//! Telemetry is one row of readings now and then, at any spacing: [`AssetHistory`] for one machine, [`FleetHistory`] for
-//! many.
+//! Two kinds of data enter. A waveform is many samples a second at a constant rate, cut into windows of fixed length: a
+//! [`Recording`] all at once, by [`WaveformWindower`] as chunks come in. Telemetry is one row of readings now and then, at
+//! any spacing: [`AssetHistory`] for one machine, [`FleetHistory`] for many, [`RowWindow`] for the last rows of a running
+//! machine.
 
 mod history;
+mod recording;
+mod row_window;
 mod waveform_window;
 
 pub use history::{AssetHistory, Channel, EndOfLife, FleetHistory};
-pub use waveform_window::WindowSpec;
+pub(crate) use recording::check_names;
+pub use recording::{Recording, RecordingWindow, RecordingWindows};
+pub use row_window::RowWindow;
+pub use waveform_window::{Continuity, Pushed, WaveformWindower, WindowSpec};

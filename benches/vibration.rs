@@ -1,0 +1,88 @@
+//! Vibration features against the bare transform they need, and the cost of cutting windows.
+//!
+//! ```text
+//! cargo bench --bench vibration
+//! ```
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use prognos::{
+    features::{FeatureExtractor, VibrationExtractor},
+    quantity::{Hertz, Timestamp},
+    signal::{Channel, WaveformWindower, WindowSpec},
+};
+use realfft::RealFftPlanner;
+use std::hint::black_box;
+
+const LENGTH: usize = 2560;
+const RATE_HZ: f64 = 25_600.0;
+
+fn samples() -> Vec<f64> {
+    (0..LENGTH as i32).map(|i| f64::from(i * 7919 % 1013) * 1e-3).collect()
+}
+
+/// One channel of 2,560 samples: all features, the same without bands, and a real transform alone.
+fn extractor(c: &mut Criterion) {
+    let x = samples();
+    let window = WindowSpec::new(LENGTH, LENGTH).unwrap();
+    let params = || VibrationExtractor::params(&[Channel::new("x", "g")], Hertz::new(RATE_HZ).unwrap(), window);
+    let mut group = c.benchmark_group("window of 2,560 samples");
+    group.throughput(Throughput::Elements(LENGTH as u64));
+    for (name, extractor) in [
+        ("features", params().build().unwrap()),
+        ("features without bands", params().bands_hz([]).build().unwrap()),
+    ] {
+        let (mut scratch, mut row) = (extractor.new_scratch(), vec![0.0; extractor.schema().len()]);
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                extractor
+                    .extract_into(&[black_box(&x)], &mut scratch, &mut row)
+                    .unwrap();
+                black_box(&row);
+            });
+        });
+    }
+    let fft = RealFftPlanner::<f64>::new().plan_fft_forward(LENGTH);
+    let (mut input, mut output, mut work) = (fft.make_input_vec(), fft.make_output_vec(), fft.make_scratch_vec());
+    group.bench_function("bare real transform", |b| {
+        b.iter(|| {
+            input.copy_from_slice(black_box(&x)); // the transform destroys its input
+            fft.process_with_scratch(&mut input, &mut output, &mut work).unwrap();
+            black_box(&output);
+        });
+    });
+    group.finish();
+}
+
+/// A tenth of a second of one channel in chunks of 256 samples, windows handed to nobody.
+fn windower(c: &mut Criterion) {
+    let x = samples();
+    let mut group = c.benchmark_group("windower, 2,560 samples in chunks of 256");
+    group.throughput(Throughput::Elements(LENGTH as u64));
+    for (name, hop) in [
+        ("hop = length", LENGTH),
+        ("hop = length / 2", LENGTH / 2),
+        ("hop = length / 10", LENGTH / 10),
+    ] {
+        let window = WindowSpec::new(LENGTH, hop).unwrap();
+        let mut windower = WaveformWindower::new(1, Hertz::new(RATE_HZ).unwrap(), window).unwrap();
+        let mut start = 0;
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                for chunk in black_box(&x).chunks(256) {
+                    let on_window = |_, w: &[&[f64]]| {
+                        black_box(w);
+                        Ok(())
+                    };
+                    windower
+                        .push(Timestamp::from_nanos(start), &[chunk], on_window)
+                        .unwrap();
+                    start += 10_000_000;
+                }
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, extractor, windower);
+criterion_main!(benches);
