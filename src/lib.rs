@@ -14,7 +14,10 @@ pub mod preprocess;
 pub mod detect;
 pub mod diagnose;
 pub mod rul;
+pub mod decision;
 pub mod evaluate;
+pub mod pipeline;
+pub mod fleet;
 #[cfg(feature = "datasets")]
 pub mod dataset;
 pub mod simulate;

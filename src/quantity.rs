@@ -101,7 +101,7 @@ impl fmt::Display for Timestamp {
 /// The unit in which age, spans of features and remaining life are counted.
 ///
 /// A unit has a name and a length on the time axis: hours are 3,600 s. A machine that is logged once a working cycle has
-/// [`LifeUnit::CYCLES`]: by convention its rows lie one second apart on the time axis, cycle `k` at `k` seconds.
+/// [`LifeUnit::Cycles`]: by convention its rows lie one second apart on the time axis, cycle `k` at `k` seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum LifeUnit {

@@ -222,6 +222,11 @@ impl HealthIndices {
         &self.output
     }
 
+    /// Number of operating regimes the regressions were fitted by.
+    pub fn n_regimes(&self) -> usize {
+        self.n_regimes
+    }
+
     /// Writes the indices of normalised `sensors` under `regime` into `out`.
     ///
     /// # Errors

@@ -2,4 +2,5 @@
 
 mod health_index;
 
+pub(crate) use health_index::LabelledRow;
 pub use health_index::{HealthIndices, HealthIndicesParams, HealthIndicesRecord};

@@ -41,7 +41,7 @@ pub struct GradientBoostingValidParams {
 ///
 /// Intervals come from out-of-fold residuals in bins of the prediction, folds by asset: see [`BinnedIntervals`].
 ///
-/// NaN is a value of its own: each split learns the side it goes to. A row with more than half of its features missing,
+/// NaN is a value of its own: each split learns the side it goes to. A row with more than three quarters of its features missing,
 /// or an infinite one, is unusable. Fitting costs `O(n_trees n_rows n_features log(max_leaves))` at worst, plus as much for
 /// each fold; a prediction `O(n_trees log(max_leaves))` and no allocation. At most 1,048,575 training rows.
 ///

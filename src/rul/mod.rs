@@ -9,10 +9,10 @@ mod histogram_trees;
 mod intervals;
 mod ridge;
 
-pub use gradient_boosting::{GradientBoosting, GradientBoostingParams, GradientBoostingValidParams};
+pub use gradient_boosting::{GradientBoosting, GradientBoostingParams, GradientBoostingRecord, GradientBoostingValidParams};
 pub use intervals::BinnedIntervals;
 pub(crate) use intervals::CalibrationRow;
-pub use ridge::{RidgeRul, RidgeRulParams, RidgeRulValidParams};
+pub use ridge::{RidgeRul, RidgeRulParams, RidgeRulRecord, RidgeRulValidParams};
 
 use crate::{
     envelope::Fingerprint,
@@ -157,10 +157,10 @@ fn estimate(point: f64, cap: Option<f64>, unit: LifeUnit, intervals: &BinnedInte
     Ok(Assessment::Ready(estimate))
 }
 
-/// More than half of a row missing is no row.
+/// A row of which less than a quarter is there is no row. (A machine's first rows have no slopes yet.)
 fn too_many_missing(values: &[f64]) -> Option<UnusableReason> {
     let n_missing = values.iter().filter(|v| v.is_nan()).count();
-    if 2 * n_missing > values.len() || values.iter().any(|v| v.is_infinite()) {
+    if 4 * n_missing > 3 * values.len() || values.iter().any(|v| v.is_infinite()) {
         UnusableReason::of_values(values)
     } else {
         None

@@ -31,8 +31,8 @@ pub struct RidgeRulValidParams {
 /// Remaining useful life by ridge regression on standardised features (Hoerl & Kennard 1970,
 /// doi 10.1080/00401706.1970.10488634): `b + w . z`, clipped to `0..=cap`, with `w = (Z'Z + lambda I)^-1 Z'y`.
 ///
-/// A missing feature counts as its training mean, a standardised one beyond +-10 as +-10; a row with more than half of its
-/// features missing, or an infinite one, is unusable. Intervals as in [`BinnedIntervals`]. Fitting costs
+/// A missing feature counts as its training mean, a standardised one beyond +-10 as +-10; a row with more than three quarters
+/// of its features missing, or an infinite one, is unusable. Intervals as in [`BinnedIntervals`]. Fitting costs
 /// `O(n_rows n_features^2 + n_features^3)`, a prediction `O(n_features)` without allocation.
 ///
 /// ```

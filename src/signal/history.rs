@@ -125,7 +125,7 @@ impl AssetHistory {
     }
 
     /// Rows in order: instant and one reading a channel.
-    pub fn rows(&self) -> impl ExactSizeIterator<Item = (Timestamp, &[f64])> {
+    pub fn rows(&self) -> impl ExactSizeIterator<Item = (Timestamp, &[f64])> + Clone {
         self.times
             .iter()
             .copied()

@@ -1,0 +1,194 @@
+//! Many machines online: one shared model, a small state each, a result each.
+
+use crate::{
+    decision::Decision,
+    error::{Error, Result},
+    features::{FeatureExtractor, FeatureView, VibrationScratch},
+    model::{Assessment, OnlineModel},
+    pipeline::{Pipeline, PipelineScratch, PipelineState},
+    quantity::Timestamp,
+    signal::{Continuity, WaveformWindower},
+};
+use std::{
+    borrow::Borrow,
+    collections::{HashMap, hash_map},
+    fmt,
+    hash::Hash,
+    sync::Arc,
+};
+
+/// The machines one [`Pipeline`] watches, by a key of the caller's (`String` unless chosen otherwise).
+///
+/// A machine is made known by its first row. Each call returns a result for its machine alone: a malformed or unusable row
+/// leaves that machine's state as it was, and every other machine untouched. Rows of one machine must come in order of
+/// time; late ones are `Unusable`. Memory: one state a machine, bounded by the longest span of the chain's features.
+///
+/// See [`Pipeline`] for an example.
+pub struct Fleet<K = String> {
+    model: Arc<Pipeline>,
+    assets: HashMap<K, Asset>,
+    scratch: PipelineScratch,
+    waveform: Option<WaveformScratch>,
+}
+
+struct Asset {
+    state: PipelineState,
+    windower: Option<WaveformWindower>,
+}
+
+struct WaveformScratch {
+    extractor: VibrationScratch,
+    row: Vec<f64>,
+}
+
+impl<K> fmt::Debug for Fleet<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Fleet");
+        debug.field("model", &self.model.fingerprint()).field("n_assets", &self.assets.len()).finish_non_exhaustive()
+    }
+}
+
+impl<K: Eq + Hash> Fleet<K> {
+    /// A fleet without machines.
+    pub fn new(model: impl Into<Arc<Pipeline>>) -> Self {
+        let model = model.into();
+        let waveform = model
+            .extractor()
+            .map(|x| WaveformScratch { extractor: x.new_scratch(), row: vec![0.0; x.schema().len()] });
+        Self { scratch: model.new_scratch(), waveform, assets: HashMap::new(), model }
+    }
+
+    /// The model all machines share.
+    pub fn model(&self) -> &Arc<Pipeline> {
+        &self.model
+    }
+
+    /// Number of machines known.
+    pub fn len(&self) -> usize {
+        self.assets.len()
+    }
+
+    /// Whether no machine is known.
+    pub fn is_empty(&self) -> bool {
+        self.assets.is_empty()
+    }
+
+    /// The machines known, in no order.
+    pub fn assets(&self) -> impl Iterator<Item = &K> {
+        self.assets.keys()
+    }
+
+    /// Makes a machine known whose life began at `born`, so that its age does not count from its first row.
+    ///
+    /// # Errors
+    /// `InvalidInput` where it is known already.
+    pub fn commission(&mut self, asset: K, born: Timestamp) -> Result<()> {
+        match self.assets.entry(asset) {
+            hash_map::Entry::Occupied(_) => Err(Error::input("asset to commission", "a new one", "one that is known")),
+            hash_map::Entry::Vacant(place) => {
+                place.insert(Asset { state: self.model.new_state_since(born), windower: None });
+                Ok(())
+            }
+        }
+    }
+
+    /// Forgets a machine; gives its state.
+    pub fn retire<Q: Eq + Hash + ?Sized>(&mut self, asset: &Q) -> Option<PipelineState>
+    where
+        K: Borrow<Q>,
+    {
+        self.assets.remove(asset).map(|a| a.state)
+    }
+
+    /// What is remembered of a machine.
+    pub fn state<Q: Eq + Hash + ?Sized>(&self, asset: &Q) -> Option<&PipelineState>
+    where
+        K: Borrow<Q>,
+    {
+        self.assets.get(asset).map(|a| &a.state)
+    }
+
+    /// What is remembered of a machine, to acknowledge its alarm.
+    pub fn state_mut<Q: Eq + Hash + ?Sized>(&mut self, asset: &Q) -> Option<&mut PipelineState>
+    where
+        K: Borrow<Q>,
+    {
+        self.assets.get_mut(asset).map(|a| &mut a.state)
+    }
+
+    /// Takes a row of readings, in the order of the model's schema; NaN is a missing one.
+    ///
+    /// # Errors
+    /// `SchemaMismatch` for another number of readings. No state is changed, and no machine made known.
+    pub fn push<Q>(&mut self, asset: &Q, time: Timestamp, values: &[f64]) -> Result<Assessment<Decision>>
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
+    {
+        let x = FeatureView::new(self.model.schema(), values)?.at(time);
+        if let Some(known) = self.assets.get_mut(asset) {
+            return self.model.step_with(&mut known.state, x, &mut self.scratch);
+        }
+        let mut state = self.model.new_state();
+        let outcome = self.model.step_with(&mut state, x, &mut self.scratch)?;
+        self.assets.insert(asset.to_owned(), Asset { state, windower: None });
+        Ok(outcome)
+    }
+
+    /// Takes many rows, of any machines, and gives a result for each: one that fails stops no other.
+    pub fn push_rows<'a, Q>(
+        &mut self,
+        rows: impl IntoIterator<Item = (&'a Q, Timestamp, &'a [f64])>,
+    ) -> Vec<Result<Assessment<Decision>>>
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ToOwned<Owned = K> + ?Sized + 'a,
+    {
+        rows.into_iter().map(|(asset, time, values)| self.push(asset, time, values)).collect()
+    }
+
+    /// Takes samples of a waveform, one slice a channel, the first taken at `time`, in chunks of any size, and tells
+    /// `on_decision` the outcome of each window they complete. A gap against the chunk before starts a new window; the
+    /// result says so.
+    ///
+    /// # Errors
+    /// `InvalidParameter` where the model takes rows, not waveforms; `InvalidInput` for a wrong number of channels or
+    /// channels of different lengths. No state is changed then.
+    pub fn push_samples<Q>(
+        &mut self,
+        asset: &Q,
+        time: Timestamp,
+        channels: &[&[f64]],
+        mut on_decision: impl FnMut(Timestamp, Assessment<Decision>),
+    ) -> Result<Continuity>
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
+    {
+        let (Some(extractor), Some(waveform)) = (self.model.extractor(), &mut self.waveform) else {
+            return Err(Error::parameter("model", "one with an extractor, to take samples", "one that takes rows"));
+        };
+        let new_windower = || WaveformWindower::new(extractor.channels().len(), extractor.rate(), extractor.window());
+        let mut fresh = None;
+        let entry = match self.assets.get_mut(asset) {
+            Some(known) => known,
+            None => fresh.insert(Asset { state: self.model.new_state(), windower: None }),
+        };
+        let mut windower = match entry.windower.take() {
+            Some(w) => w,
+            None => new_windower()?,
+        };
+        let pushed = windower.push(time, channels, |end, window| {
+            extractor.extract_into(window, &mut waveform.extractor, &mut waveform.row)?;
+            let x = FeatureView::new(self.model.schema(), &waveform.row)?.at(end);
+            on_decision(end, self.model.step_with(&mut entry.state, x, &mut self.scratch)?);
+            Ok(())
+        });
+        entry.windower = Some(windower);
+        let continuity = pushed?.continuity;
+        if let Some(asset_state) = fresh {
+            self.assets.insert(asset.to_owned(), asset_state);
+        }
+        Ok(continuity)
+    }
+}

@@ -1,0 +1,136 @@
+//! The front of the chain: from a raw row to feature rows.
+
+use crate::{
+    diagnose::{HealthIndices, HealthIndicesRecord},
+    error::{Error, Result},
+    features::{FeatureSchema, TelemetryExtractor, TelemetrySpec, TelemetryState},
+    model::UnusableReason,
+    preprocess::{RegimeNormalizer, RegimeNormalizerRecord},
+};
+use serde::{Deserialize, Serialize};
+
+/// Normaliser, health indices and the rolling features of both: what must be fitted before any model.
+#[derive(Clone, Debug)]
+pub(super) struct FrontEnd {
+    pub(super) normalizer: RegimeNormalizer,
+    pub(super) indices: Option<HealthIndices>,
+    /// Of normalised sensors and health indices, for the regressor.
+    pub(super) features: TelemetryExtractor,
+    /// Of normalised sensors, for the detector.
+    pub(super) detector_features: TelemetryExtractor,
+    specs: Specs,
+}
+
+/// The rolling features asked for; the extractors are built of them.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Specs {
+    pub(super) sensors: TelemetrySpec,
+    pub(super) indices: TelemetrySpec,
+    pub(super) detector: TelemetrySpec,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct FrontEndRecord {
+    normalizer: RegimeNormalizerRecord,
+    indices: Option<HealthIndicesRecord>,
+    specs: Specs,
+}
+
+/// What the front remembers of one machine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct FrontState {
+    pub(super) features: TelemetryState,
+    pub(super) detector_features: TelemetryState,
+}
+
+/// Buffers of one row on its way.
+#[derive(Clone, Debug, Default)]
+pub(super) struct FrontScratch {
+    /// Normalised sensors, then health indices.
+    joined: Vec<f64>,
+    pub(super) features: Vec<f64>,
+    pub(super) detector_features: Vec<f64>,
+}
+
+impl FrontEnd {
+    pub(super) fn new(normalizer: RegimeNormalizer, indices: Option<HealthIndices>, specs: Specs) -> Result<Self> {
+        let sensors = normalizer.output();
+        let n = sensors.len();
+        let mut joined = sensors.features().to_vec();
+        joined.extend(indices.iter().flat_map(|h| h.output().features().iter().cloned()));
+        let n_joined = joined.len();
+        let joined = FeatureSchema::new(joined, None)?;
+        let groups = [((n..n_joined).collect(), specs.indices.clone()), ((0..n).collect(), specs.sensors.clone())];
+        let features = TelemetryExtractor::new(&joined, &groups)?;
+        let detector_features = TelemetryExtractor::new(sensors, &[((0..n).collect(), specs.detector.clone())])?;
+        Ok(Self { normalizer, indices, features, detector_features, specs })
+    }
+
+    pub(super) fn input(&self) -> &FeatureSchema {
+        self.normalizer.input()
+    }
+
+    pub(super) fn new_state(&self) -> FrontState {
+        FrontState {
+            features: self.features.new_state(),
+            detector_features: self.detector_features.new_state(),
+        }
+    }
+
+    pub(super) fn new_scratch(&self) -> FrontScratch {
+        FrontScratch {
+            joined: vec![0.0; self.normalizer.output().len() + self.indices.as_ref().map_or(0, |h| h.output().len())],
+            features: vec![0.0; self.features.schema().len()],
+            detector_features: vec![0.0; self.detector_features.schema().len()],
+        }
+    }
+
+    pub(super) fn check_state(&self, state: &FrontState) -> Result<()> {
+        self.features.check_state(&state.features)?;
+        self.detector_features.check_state(&state.detector_features)
+    }
+
+    /// Takes a raw row at `age` into `state`, leaving its features in `scratch`; an unusable one leaves `state` as it was.
+    pub(super) fn step(
+        &self,
+        state: &mut FrontState,
+        age: f64,
+        row: &[f64],
+        scratch: &mut FrontScratch,
+    ) -> Result<std::result::Result<(), UnusableReason>> {
+        let n = self.normalizer.output().len();
+        let (sensors, indices) = scratch.joined.split_at_mut(n);
+        let regime = match self.normalizer.normalize_into(row, sensors)? {
+            Ok(regime) => regime,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        if let Some(h) = &self.indices {
+            h.assess_into(sensors, regime, indices)?;
+        }
+        self.check_state(state)?;
+        self.features.step_into(&mut state.features, age, &scratch.joined, &mut scratch.features)?;
+        let detector = &mut state.detector_features;
+        self.detector_features.step_into(detector, age, &scratch.joined[..n], &mut scratch.detector_features)?;
+        Ok(Ok(()))
+    }
+
+    pub(super) fn to_record(&self) -> FrontEndRecord {
+        FrontEndRecord {
+            normalizer: self.normalizer.to_record(),
+            indices: self.indices.as_ref().map(HealthIndices::to_record),
+            specs: self.specs.clone(),
+        }
+    }
+
+    pub(super) fn from_record(r: FrontEndRecord) -> Result<Self> {
+        let normalizer = RegimeNormalizer::from_record(r.normalizer)?;
+        let indices = r.indices.map(HealthIndices::from_record).transpose()?;
+        if let Some(h) = &indices {
+            let fits = h.input() == normalizer.output() && h.n_regimes() == normalizer.n_regimes();
+            if !fits {
+                return Err(Error::persistence("front end: expected health indices of the normaliser's sensors and regimes"));
+            }
+        }
+        Self::new(normalizer, indices, r.specs).map_err(|e| Error::persistence(format!("front end: {e}")))
+    }
+}

@@ -1,0 +1,146 @@
+//! The fitted chain from a row, or a waveform window, to a decision.
+//!
+//! ```text
+//! row -> regimes, scaling -> health indices -> rolling features -> RUL regressor --+
+//!                        \-> rolling features -> detector -> alarm machine --------+-> decision
+//! ```
+//!
+//! [`Pipeline::params`] names the parts, [`PipelineParams::fit`] fits them on recorded machines, and the one value that
+//! comes of it is saved, loaded and run: over a recording by [`Pipeline::assess_history`], over live machines by
+//! [`crate::fleet::Fleet`]. Both give the same decisions to the last bit.
+
+mod cross_validation;
+mod fit;
+mod front;
+mod kinds;
+mod params;
+mod persist;
+mod run;
+
+pub use cross_validation::{CrossValidation, HeldOutRow};
+pub use fit::Progress;
+pub use kinds::{DetectorParams, RulParams};
+pub use params::PipelineParams;
+pub use persist::PipelineRecord;
+pub use run::{PipelineScratch, PipelineState};
+
+use crate::{
+    decision::AlarmPolicy,
+    envelope::{Fingerprint, Provenance},
+    error::Result,
+    features::{FeatureSchema, VibrationExtractor},
+    model::PersistentModel,
+    quantity::LifeUnit,
+};
+use front::FrontEnd;
+use kinds::{DetectorModel, RulModel};
+use std::{path::Path, sync::Arc};
+
+/// A fitted chain from row to decision: itself an [`OnlineModel`](crate::model::OnlineModel) that takes raw rows with
+/// their instants and gives a [`Decision`](crate::decision::Decision).
+///
+/// ```
+/// use prognos::{decision::{AlarmPolicy, Decision}, detect::PcaDetector, features, fleet::Fleet, model::Assessment};
+/// use prognos::{pipeline::Pipeline, preprocess::Regimes, quantity::Seed, rul::GradientBoosting, simulate};
+///
+/// let fleet = simulate::turbofan_fleet(Seed(7))?;
+/// let (train, unseen) = fleet.split_by_asset(0.8, Seed(1))?;
+///
+/// let model = Pipeline::params()
+///     .regimes(Regimes::automatic(8).on(["setting_1", "setting_2"]))
+///     .features(features::telemetry().ewma([3.0, 6.0, 12.0]).slope([15.0, 30.0]).age())
+///     .detector(PcaDetector::params().explained_variance(0.95))
+///     .rul(GradientBoosting::params().n_trees(50).label_cap(125.0).interval(0.90))
+///     .alarm(AlarmPolicy::m_of_n(3, 5))
+///     .fit(&train)?;
+///
+/// let path = std::env::temp_dir().join("doc_turbofan.prognos");
+/// model.save(&path)?;
+/// let mut fleet = Fleet::new(Pipeline::load(&path)?);
+/// let asset = &unseen.assets()[0];
+/// for (time, values) in asset.rows() {
+///     if let Assessment::Ready(Decision::Alarm(alarm)) = fleet.push(asset.asset(), time, values)? {
+///         println!("{alarm}"); // what, since when, which sensors, RUL 38 (29..47) cycles
+///     }
+/// }
+/// # std::fs::remove_file(path).ok();
+/// # Ok::<(), prognos::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Pipeline {
+    fingerprint: Fingerprint,
+    life_unit: LifeUnit,
+    /// Where rows come from waveform windows.
+    extractor: Option<VibrationExtractor>,
+    front: FrontEnd,
+    detector: DetectorModel,
+    rul: Option<RulModel>,
+    alarm: AlarmPolicy,
+    provenance: Provenance,
+    /// Names of the channels contributions are summed over, and the channel of each detector feature.
+    cause_names: Vec<Arc<str>>,
+    cause_of_feature: Vec<usize>,
+}
+
+impl Pipeline {
+    /// An unfitted chain with usual parts: one regime, EWMAs and slopes, a PCA detector, three alarms of five rows, no RUL.
+    pub fn params() -> PipelineParams {
+        PipelineParams::default()
+    }
+
+    /// The unit of ages, spans and remaining lives.
+    pub fn life_unit(&self) -> LifeUnit {
+        self.life_unit
+    }
+
+    /// The extractor of a chain that takes waveforms.
+    pub fn extractor(&self) -> Option<&VibrationExtractor> {
+        self.extractor.as_ref()
+    }
+
+    /// The rows the regressor takes: what is computed of each raw row.
+    pub fn feature_schema(&self) -> &FeatureSchema {
+        self.front.features.schema()
+    }
+
+    /// Number of operating regimes found.
+    pub fn n_regimes(&self) -> usize {
+        self.front.normalizer.n_regimes()
+    }
+
+    /// When an alarm is raised.
+    pub fn alarm_policy(&self) -> AlarmPolicy {
+        self.alarm
+    }
+
+    /// Parameters, training data and metrics of the fit.
+    pub fn provenance(&self) -> &Provenance {
+        &self.provenance
+    }
+
+    /// The same chain, its provenance dated.
+    #[must_use]
+    pub fn dated(mut self, date: impl Into<String>) -> Self {
+        self.provenance.date = Some(date.into());
+        self
+    }
+
+    /// Writes the model file: to a temporary name beside `path`, synced, then renamed.
+    ///
+    /// # Errors
+    /// `Io`, naming the path.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        self.save_with(path, &self.provenance)
+    }
+
+    /// Reads a model file.
+    ///
+    /// # Errors
+    /// `Io`, or `Persistence` for a file that is truncated, altered, of a later format or of another kind; both name the
+    /// path.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        let (mut pipeline, provenance) = Self::load_with(path)?;
+        pipeline.provenance = provenance;
+        Ok(pipeline)
+    }
+}

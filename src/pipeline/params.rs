@@ -1,0 +1,164 @@
+//! The unfitted chain.
+
+use super::{DetectorParams, RulParams};
+use crate::{
+    decision::AlarmPolicy,
+    detect::PcaDetector,
+    diagnose::HealthIndicesParams,
+    error::{Error, Result},
+    features::{TelemetrySpec, VibrationExtractor, telemetry},
+    preprocess::Regimes,
+};
+
+/// Parts and settings of a chain, not yet fitted: see [`Pipeline`](super::Pipeline).
+#[derive(Clone, Debug)]
+pub struct PipelineParams {
+    pub(super) extractor: Option<VibrationExtractor>,
+    pub(super) regimes: Regimes,
+    pub(super) health_indices: Option<(HealthIndicesParams, TelemetrySpec)>,
+    pub(super) features: TelemetrySpec,
+    pub(super) detector: DetectorParams,
+    pub(super) detector_features: TelemetrySpec,
+    pub(super) healthy_share: f64,
+    pub(super) rul: Option<RulParams>,
+    pub(super) min_label_correlation: f64,
+    pub(super) training_rows: usize,
+    pub(super) alarm: AlarmPolicy,
+}
+
+impl Default for PipelineParams {
+    fn default() -> Self {
+        Self {
+            extractor: None,
+            regimes: Regimes::single(),
+            health_indices: None,
+            features: telemetry().ewma([3.0, 12.0]).slope([15.0, 30.0]),
+            detector: PcaDetector::params().into(),
+            detector_features: telemetry().ewma([10.0]),
+            healthy_share: 0.3,
+            rul: None,
+            min_label_correlation: 0.0,
+            training_rows: 16_000,
+            alarm: AlarmPolicy::default(),
+        }
+    }
+}
+
+impl PipelineParams {
+    /// Rows are the features of waveform windows: the fleet fitted on holds rows of this extractor, and live machines may
+    /// be fed samples.
+    #[must_use]
+    pub fn extractor(mut self, extractor: VibrationExtractor) -> Self {
+        self.extractor = Some(extractor);
+        self
+    }
+
+    /// How operating regimes are found; one regime unless set.
+    #[must_use]
+    pub fn regimes(mut self, regimes: Regimes) -> Self {
+        self.regimes = regimes;
+        self
+    }
+
+    /// Health indices fused from the sensors, and the rolling features taken of each. Needs recorded lives.
+    #[must_use]
+    pub fn health_indices(mut self, params: HealthIndicesParams, features: TelemetrySpec) -> Self {
+        self.health_indices = Some((params, features));
+        self
+    }
+
+    /// Rolling features of each normalised sensor, for the regressor.
+    #[must_use]
+    pub fn features(mut self, features: TelemetrySpec) -> Self {
+        self.features = features;
+        self
+    }
+
+    /// The anomaly detector.
+    #[must_use]
+    pub fn detector(mut self, detector: impl Into<DetectorParams>) -> Self {
+        self.detector = detector.into();
+        self
+    }
+
+    /// Rolling features of each normalised sensor, for the detector: EWMAs over 10 life units unless set.
+    #[must_use]
+    pub fn detector_features(mut self, features: TelemetrySpec) -> Self {
+        self.detector_features = features;
+        self
+    }
+
+    /// The first share of each training machine's rows that counts as healthy: 0.3 unless set. The detector learns these.
+    #[must_use]
+    pub fn healthy_share(mut self, share: f64) -> Self {
+        self.healthy_share = share;
+        self
+    }
+
+    /// The regressor of remaining life. Needs recorded lives.
+    #[must_use]
+    pub fn rul(mut self, rul: impl Into<RulParams>) -> Self {
+        self.rul = Some(rul.into());
+        self
+    }
+
+    /// Leaves out sensors whose correlation with the (capped) remaining life is not above this in magnitude; 0 keeps all
+    /// that vary.
+    #[must_use]
+    pub fn min_label_correlation(mut self, r: f64) -> Self {
+        self.min_label_correlation = r;
+        self
+    }
+
+    /// Rows the regressor is fitted on at most: of more, every second, third, ... is taken. 16,000 unless set; successive
+    /// rows of a machine tell little more than one of them.
+    #[must_use]
+    pub fn training_rows(mut self, n: usize) -> Self {
+        self.training_rows = n;
+        self
+    }
+
+    /// When anomalous rows become an alarm.
+    #[must_use]
+    pub fn alarm(mut self, policy: AlarmPolicy) -> Self {
+        self.alarm = policy;
+        self
+    }
+
+    pub(super) fn check(&self) -> Result<()> {
+        self.alarm.check()?;
+        self.detector.check()?;
+        self.rul.as_ref().map_or(Ok(()), RulParams::check)?;
+        if !(self.healthy_share > 0.0 && self.healthy_share <= 1.0) {
+            return Err(Error::parameter("healthy_share", "above 0 and at most 1", self.healthy_share));
+        }
+        if !(0.0..1.0).contains(&self.min_label_correlation) {
+            return Err(Error::parameter("min_label_correlation", "in 0..1", self.min_label_correlation));
+        }
+        if self.training_rows == 0 {
+            return Err(Error::parameter("training_rows", "at least 1", 0));
+        }
+        Ok(())
+    }
+
+    /// The parameters as printed into a model's provenance.
+    pub(super) fn described(&self) -> std::collections::BTreeMap<String, String> {
+        let mut all = std::collections::BTreeMap::new();
+        let mut put = |name: &str, value: String| all.insert(name.to_owned(), value);
+        put("regimes", format!("{:?}", self.regimes));
+        put("features", format!("{:?}", self.features));
+        put("detector", format!("{:?}", self.detector));
+        put("detector_features", format!("{:?}", self.detector_features));
+        put("healthy_share", self.healthy_share.to_string());
+        put("min_label_correlation", self.min_label_correlation.to_string());
+        put("training_rows", self.training_rows.to_string());
+        put("alarm", format!("{:?}", self.alarm));
+        if let Some(indices) = &self.health_indices {
+            put("health_indices", format!("{indices:?}"));
+        }
+        if let Some(rul) = &self.rul {
+            put("rul", format!("{rul:?}"));
+        }
+        all
+    }
+}

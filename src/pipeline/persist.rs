@@ -1,0 +1,74 @@
+//! The chain as it is written to files.
+
+use super::{
+    Pipeline,
+    front::{FrontEnd, FrontEndRecord},
+    kinds::{DetectorModel, DetectorRecord, RulModel, RulRecord},
+};
+use crate::{
+    decision::AlarmPolicy,
+    envelope::{Fingerprint, Provenance},
+    error::{Error, Result},
+    features::{FeatureExtractor, VibrationExtractor},
+    model::PersistentModel,
+    quantity::LifeUnit,
+};
+use serde::{Deserialize, Serialize};
+
+/// A [`Pipeline`] as it is written to files.
+#[derive(Serialize, Deserialize)]
+pub struct PipelineRecord {
+    life_unit: LifeUnit,
+    extractor: Option<VibrationExtractor>,
+    front: FrontEndRecord,
+    detector: DetectorRecord,
+    rul: Option<RulRecord>,
+    alarm: AlarmPolicy,
+}
+
+impl PersistentModel for Pipeline {
+    const KIND: &'static str = "pipeline";
+    const KIND_VERSION: u32 = 1;
+    type Persisted = PipelineRecord;
+
+    fn to_persisted(&self) -> PipelineRecord {
+        PipelineRecord {
+            life_unit: self.life_unit,
+            extractor: self.extractor.clone(),
+            front: self.front.to_record(),
+            detector: self.detector.to_record(),
+            rul: self.rul.as_ref().map(RulModel::to_record),
+            alarm: self.alarm,
+        }
+    }
+
+    fn from_persisted(r: PipelineRecord) -> Result<Self> {
+        let broken = |what: &str| Err(Error::persistence(format!("pipeline: {what}")));
+        r.alarm.check().map_err(|e| Error::persistence(format!("pipeline: {e}")))?;
+        let front = FrontEnd::from_record(r.front)?;
+        let detector = DetectorModel::from_record(r.detector)?;
+        if detector.schema() != front.detector_features.schema() {
+            return broken("expected a detector of the front end's features");
+        }
+        let rul = r.rul.map(RulModel::from_record).transpose()?;
+        if rul.as_ref().is_some_and(|m| m.schema() != front.features.schema()) {
+            return broken("expected a regressor of the front end's features");
+        }
+        if r.extractor.as_ref().is_some_and(|x| x.schema() != front.input()) {
+            return broken("expected an extractor of the front end's rows");
+        }
+        Self {
+            fingerprint: Fingerprint::of(&[]),
+            life_unit: r.life_unit,
+            extractor: r.extractor,
+            front,
+            detector,
+            rul,
+            alarm: r.alarm,
+            provenance: Provenance::default(),
+            cause_names: Vec::new(),
+            cause_of_feature: Vec::new(),
+        }
+        .finished()
+    }
+}

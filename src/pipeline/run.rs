@@ -1,0 +1,184 @@
+//! Running the chain, one row at a time or over a recording.
+
+use super::{
+    Pipeline,
+    front::{FrontScratch, FrontState},
+};
+use crate::{
+    decision::{Alarm, AlarmState, AlarmTransition, Cause, Condition, Decision, MAX_CAUSES},
+    envelope::Fingerprint,
+    error::{Error, Result},
+    features::{FeatureSchema, FeatureView},
+    model::{Assessment, OnlineModel, UnusableReason},
+    quantity::Timestamp,
+    signal::AssetHistory,
+};
+use serde::{Deserialize, Serialize};
+
+/// What a chain remembers of one machine; carries the chain's fingerprint.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PipelineState {
+    model: Fingerprint,
+    /// When the machine's life began: its first row, unless told otherwise.
+    born: Option<Timestamp>,
+    last: Option<Timestamp>,
+    front: FrontState,
+    alarm: AlarmState,
+}
+
+impl PipelineState {
+    /// Instant of the last usable row.
+    pub fn last_time(&self) -> Option<Timestamp> {
+        self.last
+    }
+
+    /// The machine's alarm; to acknowledge a latched one.
+    pub fn alarm_mut(&mut self) -> &mut AlarmState {
+        &mut self.alarm
+    }
+}
+
+/// Buffers of one row on its way through the chain; one a thread.
+#[derive(Clone, Debug)]
+pub struct PipelineScratch {
+    front: FrontScratch,
+    contributions: Vec<f64>,
+    by_cause: Vec<f64>,
+}
+
+impl Pipeline {
+    /// Buffers for [`step_with`](Pipeline::step_with).
+    pub fn new_scratch(&self) -> PipelineScratch {
+        PipelineScratch {
+            front: self.front.new_scratch(),
+            contributions: vec![0.0; self.cause_of_feature.len()],
+            by_cause: vec![0.0; self.cause_names.len()],
+        }
+    }
+
+    /// The state of a machine whose life began at `born`, before its first row: age counts from there.
+    pub fn new_state_since(&self, born: Timestamp) -> PipelineState {
+        PipelineState { born: Some(born), ..self.new_state() }
+    }
+
+    /// [`OnlineModel::step`] with the caller's buffers: nothing is allocated once the machine's windows are full.
+    ///
+    /// # Errors
+    /// `SchemaMismatch` for a row of another schema, `InvalidInput` for one without an instant, `StateMismatch` for a
+    /// state of another chain. The state is then unchanged.
+    pub fn step_with(
+        &self,
+        state: &mut PipelineState,
+        x: FeatureView<'_>,
+        scratch: &mut PipelineScratch,
+    ) -> Result<Assessment<Decision>> {
+        self.schema().expect(x.schema())?;
+        if state.model != self.fingerprint {
+            return Err(Error::state("state", format!("one of model {}", self.fingerprint), format!("one of {}", state.model)));
+        }
+        let time = x.time().ok_or_else(|| Error::input("row", "an instant", "none"))?;
+        let born = state.born.unwrap_or(time);
+        if state.last.is_some_and(|last| time <= last) || time < born {
+            return Ok(Assessment::Unusable(UnusableReason::TimeNotIncreasing));
+        }
+        let age = self.life_unit.between(born, time);
+        if let Err(reason) = self.front.step(&mut state.front, age, x.values(), &mut scratch.front)? {
+            return Ok(Assessment::Unusable(reason));
+        }
+        state.born = Some(born);
+        state.last = Some(time);
+        let rul = match &self.rul {
+            Some(model) => model.assess(FeatureView::new(self.front.features.schema(), &scratch.front.features)?)?.ready(),
+            None => None,
+        };
+        // A sensor that has shown nothing yet counts as its training mean, which normalisation puts at zero.
+        for v in scratch.front.detector_features.iter_mut().filter(|v| v.is_nan()) {
+            *v = 0.0;
+        }
+        let view = FeatureView::new(self.front.detector_features.schema(), &scratch.front.detector_features)?;
+        let score = match self.detector.assess(view)? {
+            Assessment::Ready(score) => score,
+            other => return Ok(other.map(|_| Decision::Normal(Condition { time, score: NO_SCORE, rul }))),
+        };
+        let condition = Condition { time, score, rul };
+        let transition = self.alarm.step(&mut state.alarm, time, score.is_anomalous());
+        let Some(since) = state.alarm.since() else {
+            return Ok(Assessment::Ready(Decision::Normal(condition)));
+        };
+        self.detector.contributions_into(view, &mut scratch.contributions)?;
+        let causes = self.causes(&scratch.contributions, &mut scratch.by_cause);
+        let raised_now = transition == AlarmTransition::Raised;
+        Ok(Assessment::Ready(Decision::Alarm(Alarm { since, raised_now, condition, causes })))
+    }
+
+    /// The channels that raised the score most.
+    fn causes(&self, contributions: &[f64], by_cause: &mut [f64]) -> [Option<Cause>; MAX_CAUSES] {
+        by_cause.fill(0.0);
+        for (c, &cause) in contributions.iter().zip(&self.cause_of_feature) {
+            if let Some(sum) = by_cause.get_mut(cause) {
+                *sum += c;
+            }
+        }
+        let total: f64 = by_cause.iter().filter(|c| **c > 0.0).sum();
+        let mut causes = [const { None }; MAX_CAUSES];
+        for cause in &mut causes {
+            let best = by_cause.iter().copied().enumerate().fold((0, 0.0), |b, (i, c)| if c > b.1 { (i, c) } else { b });
+            if best.1 > 0.0
+                && let Some(channel) = self.cause_names.get(best.0)
+            {
+                *cause = Some(Cause { channel: channel.clone(), share: best.1 / total });
+                by_cause[best.0] = 0.0;
+            }
+        }
+        causes
+    }
+
+    /// Runs a recorded machine through the chain from its first row, as [`crate::fleet::Fleet`] would: one outcome a row.
+    ///
+    /// # Errors
+    /// `SchemaMismatch` where the recording has another number of channels.
+    pub fn assess_history(&self, asset: &AssetHistory) -> Result<Vec<Assessment<Decision>>> {
+        let (mut state, mut scratch) = (self.new_state(), self.new_scratch());
+        let row = |(time, values)| self.step_with(&mut state, FeatureView::new(self.schema(), values)?.at(time), &mut scratch);
+        let outcomes = asset.rows().map(row).collect::<Result<Vec<_>>>();
+        outcomes.map_err(|e| e.context(format!("asset `{}`", asset.asset())))
+    }
+}
+
+const NO_SCORE: crate::model::AnomalyScore = crate::model::AnomalyScore { value: 0.0, threshold: f64::INFINITY };
+
+impl OnlineModel for Pipeline {
+    type State = PipelineState;
+    type Output = Decision;
+
+    fn schema(&self) -> &FeatureSchema {
+        self.front.input()
+    }
+
+    fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
+    }
+
+    fn new_state(&self) -> PipelineState {
+        PipelineState {
+            model: self.fingerprint,
+            born: None,
+            last: None,
+            front: self.front.new_state(),
+            alarm: self.alarm.new_state(),
+        }
+    }
+
+    /// Copies the state: `O(state)`. Where each row is also taken in, [`step`](OnlineModel::step) costs less.
+    fn assess(&self, state: &PipelineState, x: FeatureView<'_>) -> Result<Assessment<Decision>> {
+        self.step(&mut state.clone(), x)
+    }
+
+    fn update(&self, state: &mut PipelineState, x: FeatureView<'_>) -> Result<()> {
+        self.step(state, x).map(|_| ())
+    }
+
+    fn step(&self, state: &mut PipelineState, x: FeatureView<'_>) -> Result<Assessment<Decision>> {
+        self.step_with(state, x, &mut self.new_scratch())
+    }
+}
