@@ -32,7 +32,7 @@
 //! Assets are named after the engine's number. Cycle `k` lies at `LifeUnit::Cycles.instant(k)`.
 //!
 //! What is accepted beside the published form: any run of spaces or tabs between numbers, `\r\n`, blank lines at the end,
-//! `NaN` for a missing setting or sensor reading, cycles that start above 1 or leave gaps, engines in any order.
+//! `NaN` (in any case, with or without a sign) for a missing setting or sensor reading, cycles that start above 1 or leave gaps, engines in any order.
 //!
 //! Reading takes time and memory linear in the file: about four bytes of memory a byte of text at worst.
 //!
@@ -328,7 +328,7 @@ impl Row {
             };
             match field.parse::<f64>() {
                 Ok(x) if x.is_finite() => *reading = x,
-                Ok(_) if field.eq_ignore_ascii_case("nan") => {}
+                Ok(x) if x.is_nan() => {}
                 _ => unreadable = unreadable.or(Some((i, field))),
             }
         }
