@@ -229,7 +229,7 @@ impl TurbofanParams {
         Ok(())
     }
 
-    /// Generates the fleet. Time and memory are linear in its rows; about 1 µs a row.
+    /// Generates the fleet. Time and memory are linear in its rows; some 2 µs a row.
     ///
     /// # Errors
     /// `InvalidParameter` for a setting outside its range, or where the longest lives of all engines together exceed
