@@ -69,7 +69,12 @@ pub fn generate(args: &Args) -> Result<Settings, Box<dyn Error>> {
 fn truth_table(truth: &[TurbofanTruth]) -> String {
     let mut table = "asset,fault_mode,onset_cycle,life_cycles\n".to_owned();
     for engine in truth {
-        let (asset, mode, onset, life) = (&engine.asset, engine.fault_mode, engine.onset_cycle, engine.health.len());
+        let (asset, mode, onset, life) = (
+            &engine.asset,
+            engine.fault_mode,
+            engine.onset_cycle,
+            engine.health.len(),
+        );
         table += &format!("{asset},{mode},{onset},{life}\n");
     }
     table

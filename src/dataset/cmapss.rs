@@ -32,17 +32,16 @@
 //! Assets are named after the engine's number. Cycle `k` lies at `LifeUnit::Cycles.instant(k)`.
 //!
 //! What is accepted beside the published form: any run of spaces or tabs between numbers, `\r\n`, blank lines at the end,
-//! `NaN` for a missing setting or sensor reading, cycles that start above 1 or leave gaps, engines in any order.
+//! `NaN` (in any case, with or without a sign) for a missing setting or sensor reading, cycles that start above 1 or leave gaps, engines in any order.
 //!
 //! Reading takes time and memory linear in the file: about four bytes of memory a byte of text at worst.
 //!
 //! Source: A. Saxena, K. Goebel, D. Simon, N. Eklund, "Damage propagation modeling for aircraft engine run-to-failure
 //! simulation", PHM 2008, [doi:10.1109/PHM.2008.4711414](https://doi.org/10.1109/PHM.2008.4711414).
 
-use super::{MAX_ASSETS, read_file, shown, too_large, too_many_assets};
+use super::{MAX_ASSETS, MAX_FILE_BYTES, read_file, shown, too_large, too_many_assets};
 use crate::{
-    dataset::MAX_FILE_BYTES,
-    error::{Error, Result},
+    error::{Error, ErrorKind, Result},
     quantity::LifeUnit,
     signal::{AssetHistory, Channel, EndOfLife, FleetHistory},
 };
@@ -209,7 +208,7 @@ pub fn load_file(path: impl AsRef<Path>, ends: Ends<&Path>) -> Result<FleetHisto
 /// `InsufficientData` without a line. `InvalidInput`, naming the line (and column, counted from 1), for text that is not
 /// UTF-8, a line without exactly 26 columns, an engine or cycle that is no whole number from 1 to 2^32 - 1, a reading
 /// that is neither a finite number nor `NaN`, cycles of an engine that do not increase, rows of an engine that are not
-/// together, more than [`MAX_ASSETS`](super::MAX_ASSETS) engines or [`MAX_FILE_BYTES`] bytes, and a
+/// together, more than [`MAX_ASSETS`] engines or [`MAX_FILE_BYTES`] bytes, and a
 /// number of remaining lives that is not that of the engines, or one that is negative or not finite.
 pub fn parse(telemetry: &[u8], ends: Ends<&[u8]>) -> Result<FleetHistory> {
     let engines = Engines::parse(telemetry)?;
@@ -313,7 +312,7 @@ impl Row {
         let wrong_count = || {
             let got = line.split_ascii_whitespace().count();
             Error::new(
-                crate::ErrorKind::InvalidInput,
+                ErrorKind::InvalidInput,
                 format!("expected {N_COLUMNS} columns, got {got}"),
             )
         };
@@ -328,7 +327,7 @@ impl Row {
             };
             match field.parse::<f64>() {
                 Ok(x) if x.is_finite() => *reading = x,
-                Ok(_) if field.eq_ignore_ascii_case("nan") => {}
+                Ok(x) if x.is_nan() => {}
                 _ => unreadable = unreadable.or(Some((i, field))),
             }
         }

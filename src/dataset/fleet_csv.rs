@@ -130,7 +130,7 @@ pub fn read_fleet(path: impl AsRef<Path>) -> Result<FleetHistory> {
 /// an unreadable number, a time of more than nine decimals or beyond the range of [`Timestamp`], times of an asset that
 /// do not increase, rows of an asset that are not together, remaining lives that are negative or do not fall with time,
 /// and for more than [`MAX_FILE_BYTES`] bytes, [`MAX_CHANNELS`] channels, [`MAX_READINGS`] readings or
-/// [`MAX_ASSETS`](super::MAX_ASSETS) assets.
+/// [`MAX_ASSETS`] assets.
 pub fn read_fleet_from(reader: impl Read) -> Result<FleetHistory> {
     let mut bytes = Vec::new();
     reader

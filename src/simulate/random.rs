@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn bits_are_pinned() {
-        // The golden numbers were computed by tests/golden/random.py, which shares no code with this crate.
+        // The golden numbers were computed by tests/golden/xoshiro.py, which shares no code with this crate.
         let mut random = Random::new(Seed(7));
         let uniform = [random.uniform(), random.uniform()];
         assert_eq!(uniform.map(f64::to_bits), GOLDEN_UNIFORM);

@@ -1,6 +1,6 @@
 """First uniforms of xoshiro256+ seeded by SplitMix64, from the published definitions (https://prng.di.unimi.it).
 
-Prints the bit patterns that src/simulate/random.rs pins.  Run: python3 tests/golden/random.py
+Prints the bit patterns that src/simulate/random.rs pins.  Run: python3 tests/golden/xoshiro.py
 """
 import struct
 
