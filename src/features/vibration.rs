@@ -247,8 +247,8 @@ fn finite_or_nan(x: f64) -> f64 {
     if x.is_finite() { x } else { f64::NAN }
 }
 
-/// Sums that go side by side, in vector registers.
-const LANES: usize = 8;
+/// Sums that go side by side: as many as fit into vector registers together with the moments' other two.
+const LANES: usize = 4;
 
 fn sum(x: &[f64]) -> f64 {
     let (lanes, rest) = x.as_chunks::<LANES>();
