@@ -193,8 +193,7 @@ impl VibrationExtractor {
         self.spectrum
             .mean_square_about(moments.mean, x, spectrum, mean_square)?;
         for (band, bins) in bands.iter_mut().zip(&*self.bins) {
-            let sum: f64 = mean_square.get(bins.clone()).unwrap_or_default().iter().sum();
-            *band = finite_or_nan(sum.sqrt());
+            *band = finite_or_nan(sum(mean_square.get(bins.clone()).unwrap_or_default()).sqrt());
         }
         Ok(())
     }
@@ -248,6 +247,18 @@ fn finite_or_nan(x: f64) -> f64 {
     if x.is_finite() { x } else { f64::NAN }
 }
 
+/// Sums that go side by side: as many as fit into vector registers together with the moments' other two.
+const LANES: usize = 4;
+
+fn sum(x: &[f64]) -> f64 {
+    let (lanes, rest) = x.as_chunks::<LANES>();
+    let mut sums = [0.0; LANES];
+    for lane in lanes {
+        sums.iter_mut().zip(lane).for_each(|(s, v)| *s += v);
+    }
+    sums.iter().sum::<f64>() + rest.iter().sum::<f64>()
+}
+
 /// Mean, and moments and peak about it.
 struct Moments {
     mean: f64,
@@ -258,24 +269,23 @@ struct Moments {
 
 impl Moments {
     fn of(x: &[f64]) -> Self {
-        const LANES: usize = 8; // sums side by side, in vector registers
         let mean = mean_of(x);
         let (mut s2, mut s4, mut peak) = ([0.0; LANES], [0.0; LANES], [0.0_f64; LANES]);
-        let mut add = |i: usize, v: f64| {
-            let d = v - mean;
-            let d2 = d * d;
-            s2[i] += d2;
-            s4[i] += d2 * d2;
-            peak[i] = if d.abs() > peak[i] { d.abs() } else { peak[i] };
-        };
-        let chunks = x.chunks_exact(LANES);
-        let rest = chunks.remainder();
-        for chunk in chunks {
-            for (i, &v) in chunk.iter().enumerate() {
-                add(i, v);
+        let mut add = |lanes: &[f64; LANES]| {
+            for (i, v) in lanes.iter().enumerate() {
+                let d = v - mean;
+                let d2 = d * d;
+                s2[i] += d2;
+                s4[i] += d2 * d2;
+                peak[i] = if d.abs() > peak[i] { d.abs() } else { peak[i] };
             }
-        }
-        rest.iter().enumerate().for_each(|(i, &v)| add(i, v));
+        };
+        let (lanes, rest) = x.as_chunks();
+        lanes.iter().for_each(&mut add);
+        // Places that are left over hold the mean, which adds nothing.
+        let mut last = [mean; LANES];
+        last.iter_mut().zip(rest).for_each(|(place, v)| *place = *v);
+        add(&last);
         let n = x.len() as f64;
         Self {
             mean,
