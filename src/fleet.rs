@@ -44,7 +44,10 @@ struct WaveformScratch {
 impl<K> fmt::Debug for Fleet<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Fleet");
-        debug.field("model", &self.model.fingerprint()).field("n_assets", &self.assets.len()).finish_non_exhaustive()
+        debug
+            .field("model", &self.model.fingerprint())
+            .field("n_assets", &self.assets.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -52,10 +55,16 @@ impl<K: Eq + Hash> Fleet<K> {
     /// A fleet without machines.
     pub fn new(model: impl Into<Arc<Pipeline>>) -> Self {
         let model = model.into();
-        let waveform = model
-            .extractor()
-            .map(|x| WaveformScratch { extractor: x.new_scratch(), row: vec![0.0; x.schema().len()] });
-        Self { scratch: model.new_scratch(), waveform, assets: HashMap::new(), model }
+        let waveform = model.extractor().map(|x| WaveformScratch {
+            extractor: x.new_scratch(),
+            row: vec![0.0; x.schema().len()],
+        });
+        Self {
+            scratch: model.new_scratch(),
+            waveform,
+            assets: HashMap::new(),
+            model,
+        }
     }
 
     /// The model all machines share.
@@ -86,7 +95,10 @@ impl<K: Eq + Hash> Fleet<K> {
         match self.assets.entry(asset) {
             hash_map::Entry::Occupied(_) => Err(Error::input("asset to commission", "a new one", "one that is known")),
             hash_map::Entry::Vacant(place) => {
-                place.insert(Asset { state: self.model.new_state_since(born), windower: None });
+                place.insert(Asset {
+                    state: self.model.new_state_since(born),
+                    windower: None,
+                });
                 Ok(())
             }
         }
@@ -144,7 +156,9 @@ impl<K: Eq + Hash> Fleet<K> {
         K: Borrow<Q>,
         Q: Eq + Hash + ToOwned<Owned = K> + ?Sized + 'a,
     {
-        rows.into_iter().map(|(asset, time, values)| self.push(asset, time, values)).collect()
+        rows.into_iter()
+            .map(|(asset, time, values)| self.push(asset, time, values))
+            .collect()
     }
 
     /// Takes samples of a waveform, one slice a channel, the first taken at `time`, in chunks of any size, and tells
@@ -166,13 +180,20 @@ impl<K: Eq + Hash> Fleet<K> {
         Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
     {
         let (Some(extractor), Some(waveform)) = (self.model.extractor(), &mut self.waveform) else {
-            return Err(Error::parameter("model", "one with an extractor, to take samples", "one that takes rows"));
+            return Err(Error::parameter(
+                "model",
+                "one with an extractor, to take samples",
+                "one that takes rows",
+            ));
         };
         let new_windower = || WaveformWindower::new(extractor.channels().len(), extractor.rate(), extractor.window());
         let mut fresh = None;
         let entry = match self.assets.get_mut(asset) {
             Some(known) => known,
-            None => fresh.insert(Asset { state: self.model.new_state(), windower: None }),
+            None => fresh.insert(Asset {
+                state: self.model.new_state(),
+                windower: None,
+            }),
         };
         let mut windower = match entry.windower.take() {
             Some(w) => w,

@@ -75,7 +75,11 @@ impl AlarmPolicy {
         if self.m >= 1 && self.m <= self.n && self.n <= 64 {
             Ok(())
         } else {
-            Err(Error::parameter("alarm m of n", "1 <= m <= n <= 64", format!("{} of {}", self.m, self.n)))
+            Err(Error::parameter(
+                "alarm m of n",
+                "1 <= m <= n <= 64",
+                format!("{} of {}", self.m, self.n),
+            ))
         }
     }
 
@@ -118,8 +122,14 @@ mod tests {
     fn a_latched_alarm_waits_for_acknowledgement() {
         let policy = AlarmPolicy::m_of_n(1, 1).latched();
         let mut state = policy.new_state();
-        assert_eq!(policy.step(&mut state, Timestamp::from_secs(1), true), AlarmTransition::Raised);
-        assert_eq!(policy.step(&mut state, Timestamp::from_secs(2), false), AlarmTransition::None);
+        assert_eq!(
+            policy.step(&mut state, Timestamp::from_secs(1), true),
+            AlarmTransition::Raised
+        );
+        assert_eq!(
+            policy.step(&mut state, Timestamp::from_secs(2), false),
+            AlarmTransition::None
+        );
         assert_eq!(state.since(), Some(Timestamp::from_secs(1)));
         state.acknowledge();
         assert_eq!(state.since(), None);

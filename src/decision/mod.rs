@@ -82,10 +82,20 @@ pub struct Alarm {
 impl fmt::Display for Alarm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let score = self.condition.score;
-        write!(f, "alarm since {}: score {:.2} over {:.2}", self.since, score.value, score.threshold)?;
+        write!(
+            f,
+            "alarm since {}: score {:.2} over {:.2}",
+            self.since, score.value, score.threshold
+        )?;
         let causes = self.causes.iter().flatten();
         for (i, cause) in causes.clone().enumerate() {
-            write!(f, "{}{} {:.0}%", if i == 0 { " (" } else { ", " }, cause.channel, 100.0 * cause.share)?;
+            write!(
+                f,
+                "{}{} {:.0}%",
+                if i == 0 { " (" } else { ", " },
+                cause.channel,
+                100.0 * cause.share
+            )?;
         }
         if causes.count() > 0 {
             f.write_str(")")?;

@@ -23,7 +23,13 @@ impl Default for HealthIndicesParams {
     /// Caps 125, 60 and 30 life units, ridge 20, three principal and two signal-to-noise components, late life from 30
     /// units before failure.
     fn default() -> Self {
-        Self { label_caps: vec![125.0, 60.0, 30.0], ridge: 20.0, n_principal: 3, n_signal_to_noise: 2, late_life: 30.0 }
+        Self {
+            label_caps: vec![125.0, 60.0, 30.0],
+            ridge: 20.0,
+            n_principal: 3,
+            n_signal_to_noise: 2,
+            late_life: 30.0,
+        }
     }
 }
 
@@ -68,10 +74,18 @@ impl HealthIndicesParams {
             return Err(Error::parameter("health_indices.label_caps", "finite and above 0", cap));
         }
         if !(self.ridge.is_finite() && self.ridge >= 0.0) {
-            return Err(Error::parameter("health_indices.ridge", "finite and not negative", self.ridge));
+            return Err(Error::parameter(
+                "health_indices.ridge",
+                "finite and not negative",
+                self.ridge,
+            ));
         }
         if !(self.late_life.is_finite() && self.late_life > 0.0) {
-            return Err(Error::parameter("health_indices.late_life", "finite and above 0", self.late_life));
+            return Err(Error::parameter(
+                "health_indices.late_life",
+                "finite and above 0",
+                self.late_life,
+            ));
         }
         let n = self.label_caps.len() + self.n_principal + self.n_signal_to_noise;
         if !(1..=64).contains(&n) {
@@ -151,7 +165,9 @@ impl HealthIndices {
             }
             let covariance = Array2::from_shape_fn((n, n), |(i, j)| second[[i, j]] - mean[i] * mean[j]);
             let vectors = leading_eigenvectors(covariance, n_principal)?;
-            vectors.axis_iter(Axis(1)).for_each(|v| shared.extend(oriented(v.to_vec())));
+            vectors
+                .axis_iter(Axis(1))
+                .for_each(|v| shared.extend(oriented(v.to_vec())));
             names.extend((1..=n_principal).map(|k| format!("principal_{k}")));
         }
         let n_signal = params.n_signal_to_noise.min(n);
@@ -161,7 +177,14 @@ impl HealthIndices {
             names.extend((1..=n_signal).map(|k| format!("signal_{k}")));
         }
         let output = Self::output_schema(&names)?;
-        Ok(Self { input: input.clone(), output, n_regimes, n_by_regime: n_caps, by_regime, shared })
+        Ok(Self {
+            input: input.clone(),
+            output,
+            n_regimes,
+            n_by_regime: n_caps,
+            by_regime,
+            shared,
+        })
     }
 
     fn fit_regressions<'a>(
@@ -189,7 +212,11 @@ impl HealthIndices {
             }
         }
         if overall.n_rows() == 0 {
-            return Err(Error::insufficient("health indices: rows with known remaining life", "at least 1", 0));
+            return Err(Error::insufficient(
+                "health indices: rows with known remaining life",
+                "at least 1",
+                0,
+            ));
         }
         let mut by_regime = Vec::with_capacity(n_regimes * n_caps * (n + 1));
         for gram in &grams {
@@ -207,7 +234,11 @@ impl HealthIndices {
     fn output_schema(names: &[String]) -> Result<FeatureSchema> {
         let feature = |name: &String| {
             let name = format!("health_index.{name}");
-            Feature { channel: name.clone(), unit: String::new(), name }
+            Feature {
+                channel: name.clone(),
+                unit: String::new(),
+                name,
+            }
         };
         FeatureSchema::new(names.iter().map(feature).collect(), None)
     }
@@ -243,7 +274,12 @@ impl HealthIndices {
         if regime >= self.n_regimes {
             return Err(Error::input("regime", format!("below {}", self.n_regimes), regime));
         }
-        let dot = |w: &[f64]| w.iter().zip(sensors).map(|(w, z)| if z.is_nan() { 0.0 } else { w * z }).sum::<f64>();
+        let dot = |w: &[f64]| {
+            w.iter()
+                .zip(sensors)
+                .map(|(w, z)| if z.is_nan() { 0.0 } else { w * z })
+                .sum::<f64>()
+        };
         let (first, rest) = out.split_at_mut(self.n_by_regime);
         let lines = self.by_regime[regime * self.n_by_regime * (n + 1)..].chunks_exact(n + 1);
         for (o, line) in first.iter_mut().zip(lines) {
@@ -275,13 +311,18 @@ impl HealthIndices {
     pub fn from_record(r: HealthIndicesRecord) -> Result<Self> {
         let n = r.input.len();
         let n_shared = r.names.len().checked_sub(r.n_by_regime);
-        let expected = r.n_regimes.checked_mul(r.n_by_regime).and_then(|m| m.checked_mul(n + 1));
+        let expected = r
+            .n_regimes
+            .checked_mul(r.n_by_regime)
+            .and_then(|m| m.checked_mul(n + 1));
         let sound = r.n_regimes > 0
             && expected == Some(r.by_regime.len())
             && n_shared.and_then(|m| m.checked_mul(n)) == Some(r.shared.len())
             && r.by_regime.iter().chain(&r.shared).all(|v| v.is_finite());
         if !sound {
-            return Err(Error::persistence("health indices: expected finite coefficients whose numbers agree"));
+            return Err(Error::persistence(
+                "health indices: expected finite coefficients whose numbers agree",
+            ));
         }
         let output = Self::output_schema(&r.names).map_err(|e| Error::persistence(format!("health indices: {e}")))?;
         Ok(Self {
@@ -343,11 +384,18 @@ fn signal_to_noise<'a>(
     });
     let (_, products, count) = moments(n, differences);
     if count < 2 {
-        return Err(Error::insufficient("health indices: pairs of successive rows", "at least 2", count));
+        return Err(Error::insufficient(
+            "health indices: pairs of successive rows",
+            "at least 2",
+            count,
+        ));
     }
     let mut noise = products * 0.5;
     let largest = noise.diag().iter().fold(0.0f64, |m, d| m.max(*d));
-    noise.diag_mut().iter_mut().for_each(|d| *d += 1e-6 * largest.max(1e-12));
+    noise
+        .diag_mut()
+        .iter_mut()
+        .for_each(|d| *d += 1e-6 * largest.max(1e-12));
     let signal = Array2::from_shape_fn((n, n), |(i, j)| second[[i, j]] - mean[i] * mean[j] - noise[[i, j]]);
     let failed = |e: linfa_linalg::LinalgError| {
         Error::not_converged(format!("health indices: noise covariance cannot be factorised: {e}")).with_source(e)
@@ -359,7 +407,10 @@ fn signal_to_noise<'a>(
     let whitened = l_inverse.dot(&signal).dot(&l_inverse.t());
     let symmetric = (&whitened + &whitened.t()) * 0.5;
     let vectors = leading_eigenvectors(symmetric, n_vectors)?;
-    Ok(vectors.axis_iter(Axis(1)).map(|v| l_inverse.t().dot(&Array1::from(v.to_vec())).to_vec()).collect())
+    Ok(vectors
+        .axis_iter(Axis(1))
+        .map(|v| l_inverse.t().dot(&Array1::from(v.to_vec())).to_vec())
+        .collect())
 }
 
 /// The sign that makes the largest coefficient positive: eigenvectors come with either.
@@ -411,10 +462,16 @@ mod tests {
         let (mut fresh, mut worn) = ([0.0; 8], [0.0; 8]);
         h.assess_into(&[-1.0, 1.0, 0.0], 0, &mut fresh).unwrap();
         h.assess_into(&[1.0, -1.0, 0.0], 0, &mut worn).unwrap();
-        assert!(fresh[0] - worn[0] > 0.8 && fresh[0] < 1.3 && worn[0] > -0.3, "{fresh:?} {worn:?}");
+        assert!(
+            fresh[0] - worn[0] > 0.8 && fresh[0] < 1.3 && worn[0] > -0.3,
+            "{fresh:?} {worn:?}"
+        );
         // The first signal-to-noise direction is (1, -1, 0) up to scale.
         let w = &h.shared[9..12];
-        assert!((w[0] + w[1]).abs() < 0.2 * w[0].abs() && w[2].abs() < 0.1 * w[0].abs(), "{w:?}");
+        assert!(
+            (w[0] + w[1]).abs() < 0.2 * w[0].abs() && w[2].abs() < 0.1 * w[0].abs(),
+            "{w:?}"
+        );
         let back = HealthIndices::from_record(h.to_record()).unwrap();
         assert_eq!(back, h);
         h.assess_into(&[f64::NAN, -1.0, f64::NAN], 0, &mut worn).unwrap();

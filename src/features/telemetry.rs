@@ -107,12 +107,20 @@ impl TelemetrySpec {
         let lags = self.ewma_change.iter().map(|(_, lag)| lag);
         for span in spans.chain(lags) {
             if !(*span > 0.0 && *span <= MAX_SPAN) {
-                return Err(Error::parameter("telemetry span", format!("above 0 and at most {MAX_SPAN}"), span));
+                return Err(Error::parameter(
+                    "telemetry span",
+                    format!("above 0 and at most {MAX_SPAN}"),
+                    span,
+                ));
             }
         }
         for span in self.ewma.iter().chain(self.ewma_change.iter().map(|(span, _)| span)) {
             if !(*span >= 1.0 && *span <= MAX_SPAN) {
-                return Err(Error::parameter("telemetry EWMA span", format!("at least 1 and at most {MAX_SPAN}"), span));
+                return Err(Error::parameter(
+                    "telemetry EWMA span",
+                    format!("at least 1 and at most {MAX_SPAN}"),
+                    span,
+                ));
             }
         }
         if let Some(n) = self.max_rows
@@ -169,7 +177,11 @@ impl TelemetryExtractor {
         let mut features = Vec::new();
         let age = groups.iter().any(|(_, spec)| spec.age);
         if age {
-            features.push(Feature { name: "age".into(), unit: "life units".into(), channel: "age".into() });
+            features.push(Feature {
+                name: "age".into(),
+                unit: "life units".into(),
+                channel: "age".into(),
+            });
         }
         let mut built = Vec::with_capacity(groups.len());
         for (channels, spec) in groups {
@@ -187,7 +199,12 @@ impl TelemetryExtractor {
             }
         }
         let output = FeatureSchema::new(features, None)?;
-        Ok(Self { n_channels: input.len(), output, age, groups: built })
+        Ok(Self {
+            n_channels: input.len(),
+            output,
+            age,
+            groups: built,
+        })
     }
 
     /// The columns given: `age` where asked for, then per group and channel its features.
@@ -197,7 +214,11 @@ impl TelemetryExtractor {
 
     /// The state of a machine of which no row was seen.
     pub fn new_state(&self) -> TelemetryState {
-        TelemetryState { n_rows: 0, age: 0.0, groups: self.groups.iter().map(GroupState::new).collect() }
+        TelemetryState {
+            n_rows: 0,
+            age: 0.0,
+            groups: self.groups.iter().map(GroupState::new).collect(),
+        }
     }
 
     /// Takes a row at `age` (life units since the asset's first row) and writes the features as of this row into `out`.
@@ -215,7 +236,11 @@ impl TelemetryExtractor {
         }
         self.check_state(state)?;
         if !(age.is_finite() && (state.n_rows == 0 || age > state.age)) {
-            return Err(Error::input("age of a telemetry row", format!("finite and above {}", state.age), age));
+            return Err(Error::input(
+                "age of a telemetry row",
+                format!("finite and above {}", state.age),
+                age,
+            ));
         }
         let dt = if state.n_rows == 0 { 0.0 } else { age - state.age };
         state.n_rows += 1;
@@ -236,7 +261,11 @@ impl TelemetryExtractor {
         if state.groups.len() == self.groups.len() && state.groups.iter().zip(&self.groups).all(|(s, g)| s.fits(g)) {
             Ok(())
         } else {
-            Err(Error::state("telemetry state", "one of this extractor", "one of another"))
+            Err(Error::state(
+                "telemetry state",
+                "one of this extractor",
+                "one of another",
+            ))
         }
     }
 }
@@ -264,30 +293,67 @@ impl Group {
                 lag: position_or_push(&mut lags, lag),
             })
             .collect();
-        outputs.extend(spec.ewma.iter().map(|&s| Output::Ewma(position_or_push(&mut decays, decay_of(s)))));
-        outputs.extend(spec.slope.iter().map(|&s| Output::Slope(position_or_push(&mut spans, s))));
-        outputs.extend(spec.residual_sd.iter().map(|&s| Output::ResidualSd(position_or_push(&mut spans, s))));
-        outputs.extend(spec.endpoint.iter().map(|&s| Output::Endpoint(position_or_push(&mut spans, s))));
+        outputs.extend(
+            spec.ewma
+                .iter()
+                .map(|&s| Output::Ewma(position_or_push(&mut decays, decay_of(s)))),
+        );
+        outputs.extend(
+            spec.slope
+                .iter()
+                .map(|&s| Output::Slope(position_or_push(&mut spans, s))),
+        );
+        outputs.extend(
+            spec.residual_sd
+                .iter()
+                .map(|&s| Output::ResidualSd(position_or_push(&mut spans, s))),
+        );
+        outputs.extend(
+            spec.endpoint
+                .iter()
+                .map(|&s| Output::Endpoint(position_or_push(&mut spans, s))),
+        );
         outputs.extend(changes);
         let max_rows = spec.max_rows.unwrap_or(DEFAULT_MAX_ROWS);
-        Self { channels, decays, spans, lags, max_rows, outputs }
+        Self {
+            channels,
+            decays,
+            spans,
+            lags,
+            max_rows,
+            outputs,
+        }
     }
 
     fn features_of<'a>(&self, source: &'a Feature, spec: &'a TelemetrySpec) -> impl Iterator<Item = Feature> + 'a {
         let same = |stat: String| (stat, source.unit.clone());
         let per_unit = |stat: String| {
-            (stat, if source.unit.is_empty() { "1/life unit".into() } else { format!("{}/life unit", source.unit) })
+            (
+                stat,
+                if source.unit.is_empty() {
+                    "1/life unit".into()
+                } else {
+                    format!("{}/life unit", source.unit)
+                },
+            )
         };
         let ewma = spec.ewma.iter().map(move |s| same(format!("ewma_{s}")));
         let slope = spec.slope.iter().map(move |s| per_unit(format!("slope_{s}")));
         let sd = spec.residual_sd.iter().map(move |s| same(format!("residual_sd_{s}")));
         let endpoint = spec.endpoint.iter().map(move |s| same(format!("endpoint_{s}")));
-        let change = spec.ewma_change.iter().map(move |(s, l)| same(format!("ewma_{s}_change_{l}")));
-        ewma.chain(slope).chain(sd).chain(endpoint).chain(change).map(|(stat, unit)| Feature {
-            name: format!("{}.{stat}", source.name),
-            unit,
-            channel: source.channel.clone(),
-        })
+        let change = spec
+            .ewma_change
+            .iter()
+            .map(move |(s, l)| same(format!("ewma_{s}_change_{l}")));
+        ewma.chain(slope)
+            .chain(sd)
+            .chain(endpoint)
+            .chain(change)
+            .map(|(stat, unit)| Feature {
+                name: format!("{}.{stat}", source.name),
+                unit,
+                channel: source.channel.clone(),
+            })
     }
 
     /// Values remembered of a row: each channel's reading, then each channel's EWMA whose past is asked for.
@@ -389,7 +455,11 @@ impl GroupState {
 
     fn slot(&self, i: usize) -> usize {
         let at = self.head + i;
-        if at >= self.ages.len() { at - self.ages.len() } else { at }
+        if at >= self.ages.len() {
+            at - self.ages.len()
+        } else {
+            at
+        }
     }
 
     fn age_of(&self, i: usize) -> f64 {
@@ -627,13 +697,19 @@ mod tests {
         };
         let remembered = rows.len().saturating_sub(max_rows);
         let line = |span: f64| {
-            let used: Vec<_> =
-                rows[remembered..].iter().filter(|(t, v)| *t > now - span && v.is_finite()).copied().collect();
+            let used: Vec<_> = rows[remembered..]
+                .iter()
+                .filter(|(t, v)| *t > now - span && v.is_finite())
+                .copied()
+                .collect();
             let n = used.len() as f64;
             if n < 3.0 {
                 return (f64::NAN, f64::NAN, f64::NAN);
             }
-            let (mt, mv) = (used.iter().map(|r| r.0).sum::<f64>() / n, used.iter().map(|r| r.1).sum::<f64>() / n);
+            let (mt, mv) = (
+                used.iter().map(|r| r.0).sum::<f64>() / n,
+                used.iter().map(|r| r.1).sum::<f64>() / n,
+            );
             let stt: f64 = used.iter().map(|(t, _)| (t - mt).powi(2)).sum();
             let slope = used.iter().map(|(t, v)| (t - mt) * (v - mv)).sum::<f64>() / stt;
             let ssr: f64 = used.iter().map(|(t, v)| (v - mv - slope * (t - mt)).powi(2)).sum();
@@ -707,7 +783,8 @@ mod tests {
 
     #[test]
     fn long_streams_do_not_drift() {
-        let x = TelemetryExtractor::new(&schema(1), &[(vec![0], telemetry().slope([30.0]).residual_sd([30.0]))]).unwrap();
+        let x =
+            TelemetryExtractor::new(&schema(1), &[(vec![0], telemetry().slope([30.0]).residual_sd([30.0]))]).unwrap();
         let (mut state, mut out) = (x.new_state(), [0.0; 2]);
         let value = |i: usize| 1e4 + ((i * 7919) % 1009) as f64 / 100.0;
         let n = 200_000;
@@ -715,10 +792,17 @@ mod tests {
             x.step_into(&mut state, i as f64, &[value(i)], &mut out).unwrap();
         }
         let window: Vec<(f64, f64)> = (n - 30..n).map(|i| (i as f64 - n as f64, value(i) - 1e4)).collect();
-        let (mt, mv) = (window.iter().map(|r| r.0).sum::<f64>() / 30.0, window.iter().map(|r| r.1).sum::<f64>() / 30.0);
+        let (mt, mv) = (
+            window.iter().map(|r| r.0).sum::<f64>() / 30.0,
+            window.iter().map(|r| r.1).sum::<f64>() / 30.0,
+        );
         let stt: f64 = window.iter().map(|(t, _)| (t - mt).powi(2)).sum();
         let slope = window.iter().map(|(t, v)| (t - mt) * (v - mv)).sum::<f64>() / stt;
-        assert!((out[0] - slope).abs() < 1e-9 * slope.abs().max(1.0), "{} {slope}", out[0]);
+        assert!(
+            (out[0] - slope).abs() < 1e-9 * slope.abs().max(1.0),
+            "{} {slope}",
+            out[0]
+        );
     }
 
     #[test]
@@ -741,11 +825,20 @@ mod tests {
         x.step_into(&mut state, 0.0, &[1.0], &mut [0.0]).unwrap();
         let before = state.clone();
         for age in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-            assert_eq!(x.step_into(&mut state, age, &[1.0], &mut [0.0]).unwrap_err().kind(), ErrorKind::InvalidInput);
+            assert_eq!(
+                x.step_into(&mut state, age, &[1.0], &mut [0.0]).unwrap_err().kind(),
+                ErrorKind::InvalidInput
+            );
         }
         assert!(x.step_into(&mut state, 1.0, &[1.0, 2.0], &mut [0.0]).is_err());
         assert_eq!(state, before);
         let other = one(telemetry().ewma([3.0, 4.0])).unwrap();
-        assert_eq!(other.step_into(&mut state, 1.0, &[1.0], &mut [0.0; 2]).unwrap_err().kind(), ErrorKind::StateMismatch);
+        assert_eq!(
+            other
+                .step_into(&mut state, 1.0, &[1.0], &mut [0.0; 2])
+                .unwrap_err()
+                .kind(),
+            ErrorKind::StateMismatch
+        );
     }
 }

@@ -52,8 +52,17 @@ impl PipelineParams {
         let folds = AssetFolds::new(numbered.len(), n_folds, seed)?;
         let mut rows = Vec::new();
         for fold in 0..n_folds {
-            progress(Progress { done: fold as u32, total: n_folds as u32, stage: "cross-validation" });
-            let out: Vec<usize> = numbered.iter().enumerate().filter(|(k, _)| folds.holds_out(fold, *k)).map(|(_, i)| *i).collect();
+            progress(Progress {
+                done: fold as u32,
+                total: n_folds as u32,
+                stage: "cross-validation",
+            });
+            let out: Vec<usize> = numbered
+                .iter()
+                .enumerate()
+                .filter(|(k, _)| folds.holds_out(fold, *k))
+                .map(|(_, i)| *i)
+                .collect();
             let model = self.fit(&fleet.filtered(|i, _| !out.contains(&i)))?;
             let mut scratch = model.new_scratch();
             for &asset in &out {
@@ -64,13 +73,23 @@ impl PipelineParams {
                     let x = FeatureView::new(model.schema(), values)?.at(time);
                     let decision = model.step_with(&mut state, x, &mut scratch)?.ready();
                     if let Some(estimate) = decision.and_then(|d| d.condition().rul) {
-                        rows.push(HeldOutRow { asset, row, n_rows: history.n_rows(), truth: rul[row], estimate });
+                        rows.push(HeldOutRow {
+                            asset,
+                            row,
+                            n_rows: history.n_rows(),
+                            truth: rul[row],
+                            estimate,
+                        });
                     }
                 }
             }
         }
         rows.sort_by_key(|r| (r.asset, r.row));
-        progress(Progress { done: n_folds as u32, total: n_folds as u32, stage: "done" });
+        progress(Progress {
+            done: n_folds as u32,
+            total: n_folds as u32,
+            stage: "done",
+        });
         Ok(CrossValidation { rows })
     }
 }

@@ -62,7 +62,11 @@ impl PipelineParams {
             return Err(Error::insufficient("training fleet", "at least 1 asset", 0));
         }
         let input = self.input_schema(fleet)?;
-        let job = Job { params: self, input: &input, unit: fleet.life_unit() };
+        let job = Job {
+            params: self,
+            input: &input,
+            unit: fleet.life_unit(),
+        };
         let all: Vec<&AssetHistory> = fleet.assets().iter().collect();
         let labelled: Vec<&AssetHistory> = all.iter().copied().filter(|a| a.end() != EndOfLife::Unknown).collect();
         let n_folds = match &self.rul {
@@ -84,8 +88,8 @@ impl PipelineParams {
         let front = job.front(&all)?;
         let rul = match (&self.rul, intervals) {
             (Some(rul), Some(intervals)) => {
-                tell("remaining life");
                 let (table, labels) = job.labelled_table(&front, &labelled)?;
+                tell("remaining life");
                 Some(rul.fit_point(&table, &labels, false)?.with_intervals(intervals)?)
             }
             _ => None,
@@ -105,7 +109,11 @@ impl PipelineParams {
             metrics,
             date: None,
         };
-        progress(Progress { done: total, total, stage: "done" });
+        progress(Progress {
+            done: total,
+            total,
+            stage: "done",
+        });
         Pipeline {
             fingerprint: Fingerprint::of(&[]),
             life_unit: fleet.life_unit(),
@@ -156,7 +164,10 @@ impl Job<'_> {
         for fold in 0..folds.n_folds() {
             tell("intervals");
             let part = |held: bool| {
-                let chosen = assets.iter().enumerate().filter(|(i, _)| folds.holds_out(fold, *i) == held);
+                let chosen = assets
+                    .iter()
+                    .enumerate()
+                    .filter(|(i, _)| folds.holds_out(fold, *i) == held);
                 chosen.map(|(i, a)| (i, *a)).collect::<Vec<_>>()
             };
             let train: Vec<&AssetHistory> = part(false).into_iter().map(|(_, a)| a).collect();
@@ -167,7 +178,10 @@ impl Job<'_> {
                 self.held_out_rows(&front, &model, settings, (i as u32, asset), stride, &mut rows)?;
             }
         }
-        let squared: f64 = rows.iter().map(|r| (r.predicted - r.truth) * (r.predicted - r.truth)).sum();
+        let squared: f64 = rows
+            .iter()
+            .map(|r| (r.predicted - r.truth) * (r.predicted - r.truth))
+            .sum();
         metrics.insert("out_of_fold_rmse".into(), (squared / rows.len().max(1) as f64).sqrt());
         BinnedIntervals::fit(settings.level, &rows)
     }
@@ -185,7 +199,11 @@ impl Job<'_> {
         self.each_row(front, asset, |i, features, _| {
             if i % stride == 0 && settings.calibrates(rul[i]) {
                 let predicted = model.point(features);
-                rows.push(CalibrationRow { asset: number, predicted, truth: settings.capped(rul[i]) });
+                rows.push(CalibrationRow {
+                    asset: number,
+                    predicted,
+                    truth: settings.capped(rul[i]),
+                });
             }
         })
     }
@@ -215,11 +233,19 @@ impl Job<'_> {
                 indices = Some(HealthIndices::fit(params, &schema, n_regimes, normal.labelled())?);
             }
         } else if self.params.health_indices.is_some() {
-            return Err(Error::parameter("health_indices", "used with a regressor", "no regressor"));
+            return Err(Error::parameter(
+                "health_indices",
+                "used with a regressor",
+                "no regressor",
+            ));
         }
         let specs = Specs {
             sensors: self.params.features.clone(),
-            indices: self.params.health_indices.as_ref().map_or_else(telemetry, |(_, spec)| spec.clone()),
+            indices: self
+                .params
+                .health_indices
+                .as_ref()
+                .map_or_else(telemetry, |(_, spec)| spec.clone()),
             detector: self.params.detector_features.clone(),
         };
         FrontEnd::new(normalizer, indices, specs)
@@ -228,7 +254,11 @@ impl Job<'_> {
     fn normalized(&self, normalizer: &RegimeNormalizer, assets: &[&AssetHistory]) -> Result<NormalRows> {
         let n = normalizer.output().len();
         let n_rows: usize = assets.iter().map(|a| a.n_rows()).sum();
-        let mut rows = NormalRows { n, values: Vec::with_capacity(n_rows * n), known: Vec::with_capacity(n_rows) };
+        let mut rows = NormalRows {
+            n,
+            values: Vec::with_capacity(n_rows * n),
+            known: Vec::with_capacity(n_rows),
+        };
         let mut z = vec![0.0; n];
         for asset in assets {
             let rul = asset.rul(self.unit);
@@ -246,7 +276,9 @@ impl Job<'_> {
 
     /// The sensors whose correlation with the capped remaining life is large enough.
     fn correlated(&self, rows: &NormalRows, n: usize) -> Result<Vec<usize>> {
-        let Some(rul) = &self.params.rul else { return Ok((0..n).collect()) };
+        let Some(rul) = &self.params.rul else {
+            return Ok((0..n).collect());
+        };
         let settings = rul.labels()?;
         let correlation = |c: usize| {
             let (mut count, mut sx, mut sy, mut sxx, mut syy, mut sxy) = (0.0f64, 0.0, 0.0, 0.0, 0.0, 0.0);
@@ -276,11 +308,19 @@ impl Job<'_> {
     }
 
     /// Runs an asset through the front; unusable rows are passed over as they would be online.
-    fn each_row(&self, front: &FrontEnd, asset: &AssetHistory, mut take: impl FnMut(usize, &[f64], &[f64])) -> Result<()> {
+    fn each_row(
+        &self,
+        front: &FrontEnd,
+        asset: &AssetHistory,
+        mut take: impl FnMut(usize, &[f64], &[f64]),
+    ) -> Result<()> {
         let (mut state, mut scratch) = (front.new_state(), front.new_scratch());
         let first = asset.times().first().copied().unwrap_or_default();
         for (i, (time, row)) in asset.rows().enumerate() {
-            if front.step(&mut state, self.unit.between(first, time), row, &mut scratch)?.is_ok() {
+            if front
+                .step(&mut state, self.unit.between(first, time), row, &mut scratch)?
+                .is_ok()
+            {
                 take(i, &scratch.features, &scratch.detector_features);
             }
         }
@@ -306,7 +346,12 @@ impl Job<'_> {
             })?;
             n_used += u32::from(rul.len() > before);
         }
-        let table = table_of(front.features.schema(), values, number, "rows with known remaining life")?;
+        let table = table_of(
+            front.features.schema(),
+            values,
+            number,
+            "rows with known remaining life",
+        )?;
         Ok((table, RulLabels::new(rul, self.unit)?))
     }
 
@@ -345,16 +390,23 @@ struct NormalRows {
 
 impl NormalRows {
     fn labelled(&self) -> impl Iterator<Item = LabelledRow<'_>> + Clone {
-        self.values.chunks_exact(self.n).zip(&self.known).map(|(sensors, &(regime, rul, starts_asset))| LabelledRow {
-            sensors,
-            regime,
-            rul,
-            starts_asset,
-        })
+        self.values
+            .chunks_exact(self.n)
+            .zip(&self.known)
+            .map(|(sensors, &(regime, rul, starts_asset))| LabelledRow {
+                sensors,
+                regime,
+                rul,
+                starts_asset,
+            })
     }
 
     fn keep_columns(&mut self, kept: &[usize]) {
-        self.values = self.values.chunks_exact(self.n).flat_map(|row| kept.iter().map(|&c| row[c])).collect();
+        self.values = self
+            .values
+            .chunks_exact(self.n)
+            .flat_map(|row| kept.iter().map(|&c| row[c]))
+            .collect();
         self.n = kept.len();
     }
 }
@@ -371,7 +423,8 @@ fn training_data_sha256(fleet: &FleetHistory) -> String {
         bytes.clear();
         for (time, row) in asset.rows() {
             bytes.extend_from_slice(&time.nanos().to_le_bytes());
-            row.iter().for_each(|v| bytes.extend_from_slice(&v.to_bits().to_le_bytes()));
+            row.iter()
+                .for_each(|v| bytes.extend_from_slice(&v.to_bits().to_le_bytes()));
         }
         hash.update(&bytes);
     }

@@ -60,10 +60,19 @@ impl FrontEnd {
         joined.extend(indices.iter().flat_map(|h| h.output().features().iter().cloned()));
         let n_joined = joined.len();
         let joined = FeatureSchema::new(joined, None)?;
-        let groups = [((n..n_joined).collect(), specs.indices.clone()), ((0..n).collect(), specs.sensors.clone())];
+        let groups = [
+            ((n..n_joined).collect(), specs.indices.clone()),
+            ((0..n).collect(), specs.sensors.clone()),
+        ];
         let features = TelemetryExtractor::new(&joined, &groups)?;
         let detector_features = TelemetryExtractor::new(sensors, &[((0..n).collect(), specs.detector.clone())])?;
-        Ok(Self { normalizer, indices, features, detector_features, specs })
+        Ok(Self {
+            normalizer,
+            indices,
+            features,
+            detector_features,
+            specs,
+        })
     }
 
     pub(super) fn input(&self) -> &FeatureSchema {
@@ -108,9 +117,11 @@ impl FrontEnd {
             h.assess_into(sensors, regime, indices)?;
         }
         self.check_state(state)?;
-        self.features.step_into(&mut state.features, age, &scratch.joined, &mut scratch.features)?;
+        self.features
+            .step_into(&mut state.features, age, &scratch.joined, &mut scratch.features)?;
         let detector = &mut state.detector_features;
-        self.detector_features.step_into(detector, age, &scratch.joined[..n], &mut scratch.detector_features)?;
+        self.detector_features
+            .step_into(detector, age, &scratch.joined[..n], &mut scratch.detector_features)?;
         Ok(Ok(()))
     }
 
@@ -128,7 +139,9 @@ impl FrontEnd {
         if let Some(h) = &indices {
             let fits = h.input() == normalizer.output() && h.n_regimes() == normalizer.n_regimes();
             if !fits {
-                return Err(Error::persistence("front end: expected health indices of the normaliser's sensors and regimes"));
+                return Err(Error::persistence(
+                    "front end: expected health indices of the normaliser's sensors and regimes",
+                ));
             }
         }
         Self::new(normalizer, indices, r.specs).map_err(|e| Error::persistence(format!("front end: {e}")))

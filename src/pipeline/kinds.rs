@@ -183,9 +183,9 @@ impl RulModel {
 
     pub(super) fn with_intervals(self, intervals: BinnedIntervals) -> Result<Self> {
         Ok(match self {
-            Self::GradientBoosting(m) => {
-                Self::GradientBoosting(<GradientBoostingParams as ParamGuard>::Checked::with_intervals(m, intervals)?)
-            }
+            Self::GradientBoosting(m) => Self::GradientBoosting(
+                <GradientBoostingParams as ParamGuard>::Checked::with_intervals(m, intervals)?,
+            ),
             Self::Ridge(m) => Self::Ridge(<RidgeRulParams as ParamGuard>::Checked::with_intervals(m, intervals)?),
         })
     }

@@ -130,10 +130,18 @@ impl PipelineParams {
         self.detector.check()?;
         self.rul.as_ref().map_or(Ok(()), RulParams::check)?;
         if !(self.healthy_share > 0.0 && self.healthy_share <= 1.0) {
-            return Err(Error::parameter("healthy_share", "above 0 and at most 1", self.healthy_share));
+            return Err(Error::parameter(
+                "healthy_share",
+                "above 0 and at most 1",
+                self.healthy_share,
+            ));
         }
         if !(0.0..1.0).contains(&self.min_label_correlation) {
-            return Err(Error::parameter("min_label_correlation", "in 0..1", self.min_label_correlation));
+            return Err(Error::parameter(
+                "min_label_correlation",
+                "in 0..1",
+                self.min_label_correlation,
+            ));
         }
         if self.training_rows == 0 {
             return Err(Error::parameter("training_rows", "at least 1", 0));

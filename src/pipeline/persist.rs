@@ -44,7 +44,9 @@ impl PersistentModel for Pipeline {
 
     fn from_persisted(r: PipelineRecord) -> Result<Self> {
         let broken = |what: &str| Err(Error::persistence(format!("pipeline: {what}")));
-        r.alarm.check().map_err(|e| Error::persistence(format!("pipeline: {e}")))?;
+        r.alarm
+            .check()
+            .map_err(|e| Error::persistence(format!("pipeline: {e}")))?;
         let front = FrontEnd::from_record(r.front)?;
         let detector = DetectorModel::from_record(r.detector)?;
         if detector.schema() != front.detector_features.schema() {

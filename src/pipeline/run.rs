@@ -58,7 +58,10 @@ impl Pipeline {
 
     /// The state of a machine whose life began at `born`, before its first row: age counts from there.
     pub fn new_state_since(&self, born: Timestamp) -> PipelineState {
-        PipelineState { born: Some(born), ..self.new_state() }
+        PipelineState {
+            born: Some(born),
+            ..self.new_state()
+        }
     }
 
     /// [`OnlineModel::step`] with the caller's buffers: nothing is allocated once the machine's windows are full.
@@ -74,7 +77,11 @@ impl Pipeline {
     ) -> Result<Assessment<Decision>> {
         self.schema().expect(x.schema())?;
         if state.model != self.fingerprint {
-            return Err(Error::state("state", format!("one of model {}", self.fingerprint), format!("one of {}", state.model)));
+            return Err(Error::state(
+                "state",
+                format!("one of model {}", self.fingerprint),
+                format!("one of {}", state.model),
+            ));
         }
         let time = x.time().ok_or_else(|| Error::input("row", "an instant", "none"))?;
         let born = state.born.unwrap_or(time);
@@ -88,7 +95,9 @@ impl Pipeline {
         state.born = Some(born);
         state.last = Some(time);
         let rul = match &self.rul {
-            Some(model) => model.assess(FeatureView::new(self.front.features.schema(), &scratch.front.features)?)?.ready(),
+            Some(model) => model
+                .assess(FeatureView::new(self.front.features.schema(), &scratch.front.features)?)?
+                .ready(),
             None => None,
         };
         // A sensor that has shown nothing yet counts as its training mean, which normalisation puts at zero.
@@ -98,7 +107,15 @@ impl Pipeline {
         let view = FeatureView::new(self.front.detector_features.schema(), &scratch.front.detector_features)?;
         let score = match self.detector.assess(view)? {
             Assessment::Ready(score) => score,
-            other => return Ok(other.map(|_| Decision::Normal(Condition { time, score: NO_SCORE, rul }))),
+            other => {
+                return Ok(other.map(|_| {
+                    Decision::Normal(Condition {
+                        time,
+                        score: NO_SCORE,
+                        rul,
+                    })
+                }));
+            }
         };
         let condition = Condition { time, score, rul };
         let transition = self.alarm.step(&mut state.alarm, time, score.is_anomalous());
@@ -108,7 +125,12 @@ impl Pipeline {
         self.detector.contributions_into(view, &mut scratch.contributions)?;
         let causes = self.causes(&scratch.contributions, &mut scratch.by_cause);
         let raised_now = transition == AlarmTransition::Raised;
-        Ok(Assessment::Ready(Decision::Alarm(Alarm { since, raised_now, condition, causes })))
+        Ok(Assessment::Ready(Decision::Alarm(Alarm {
+            since,
+            raised_now,
+            condition,
+            causes,
+        })))
     }
 
     /// The channels that raised the score most.
@@ -122,11 +144,18 @@ impl Pipeline {
         let total: f64 = by_cause.iter().filter(|c| **c > 0.0).sum();
         let mut causes = [const { None }; MAX_CAUSES];
         for cause in &mut causes {
-            let best = by_cause.iter().copied().enumerate().fold((0, 0.0), |b, (i, c)| if c > b.1 { (i, c) } else { b });
+            let best = by_cause
+                .iter()
+                .copied()
+                .enumerate()
+                .fold((0, 0.0), |b, (i, c)| if c > b.1 { (i, c) } else { b });
             if best.1 > 0.0
                 && let Some(channel) = self.cause_names.get(best.0)
             {
-                *cause = Some(Cause { channel: channel.clone(), share: best.1 / total });
+                *cause = Some(Cause {
+                    channel: channel.clone(),
+                    share: best.1 / total,
+                });
                 by_cause[best.0] = 0.0;
             }
         }
@@ -139,13 +168,22 @@ impl Pipeline {
     /// `SchemaMismatch` where the recording has another number of channels.
     pub fn assess_history(&self, asset: &AssetHistory) -> Result<Vec<Assessment<Decision>>> {
         let (mut state, mut scratch) = (self.new_state(), self.new_scratch());
-        let row = |(time, values)| self.step_with(&mut state, FeatureView::new(self.schema(), values)?.at(time), &mut scratch);
+        let row = |(time, values)| {
+            self.step_with(
+                &mut state,
+                FeatureView::new(self.schema(), values)?.at(time),
+                &mut scratch,
+            )
+        };
         let outcomes = asset.rows().map(row).collect::<Result<Vec<_>>>();
         outcomes.map_err(|e| e.context(format!("asset `{}`", asset.asset())))
     }
 }
 
-const NO_SCORE: crate::model::AnomalyScore = crate::model::AnomalyScore { value: 0.0, threshold: f64::INFINITY };
+const NO_SCORE: crate::model::AnomalyScore = crate::model::AnomalyScore {
+    value: 0.0,
+    threshold: f64::INFINITY,
+};
 
 impl OnlineModel for Pipeline {
     type State = PipelineState;

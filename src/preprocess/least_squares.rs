@@ -94,7 +94,9 @@ impl GramAccumulator {
 pub(crate) fn solve_positive_definite(a: Array2<f64>, mut b: Array2<f64>) -> Result<Array2<f64>> {
     let largest = a.diag().iter().fold(0.0f64, |m, d| m.max(d.abs()));
     if !(largest.is_finite() && a.iter().chain(&b).all(|v| v.is_finite())) {
-        return Err(Error::not_converged("normal equations: expected finite sums, got NaN or infinity"));
+        return Err(Error::not_converged(
+            "normal equations: expected finite sums, got NaN or infinity",
+        ));
     }
     let mut factor = a;
     let jitter = Array1::from_elem(factor.nrows(), (largest * 1e-12).max(f64::MIN_POSITIVE));
@@ -105,7 +107,10 @@ pub(crate) fn solve_positive_definite(a: Array2<f64>, mut b: Array2<f64>) -> Res
     };
     factor.cholesky_inplace().map_err(failed)?;
     factor.solve_triangular_inplace(&mut b, UPLO::Lower).map_err(failed)?;
-    factor.t().solve_triangular_inplace(&mut b, UPLO::Upper).map_err(failed)?;
+    factor
+        .t()
+        .solve_triangular_inplace(&mut b, UPLO::Upper)
+        .map_err(failed)?;
     Ok(b)
 }
 

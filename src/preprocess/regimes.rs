@@ -58,18 +58,28 @@ const LARGEST_READING: f64 = 1e6;
 impl Regimes {
     /// One regime for all rows; every column is a sensor.
     pub fn single() -> Self {
-        Self { choice: Choice::Single, settings: Vec::new(), seed: Seed(0) }
+        Self {
+            choice: Choice::Single,
+            settings: Vec::new(),
+            seed: Seed(0),
+        }
     }
 
     /// Exactly `n` regimes.
     pub fn kmeans(n: usize) -> Self {
-        Self { choice: Choice::KMeans(n), ..Self::single() }
+        Self {
+            choice: Choice::KMeans(n),
+            ..Self::single()
+        }
     }
 
     /// As many regimes as the settings show, up to `n_max`: the smallest count that leaves at most 0.5% of the settings'
     /// variance within regimes, and one where none does (the settings then vary without forming groups).
     pub fn automatic(n_max: usize) -> Self {
-        Self { choice: Choice::Automatic(n_max), ..Self::single() }
+        Self {
+            choice: Choice::Automatic(n_max),
+            ..Self::single()
+        }
     }
 
     /// The setting columns. They are left out of the normalised rows.
@@ -100,12 +110,20 @@ impl Regimes {
         let find = |name: &String| {
             schema.position(name).ok_or_else(|| {
                 let have: Vec<_> = schema.features().iter().map(|f| f.name.as_str()).collect();
-                Error::parameter("regimes.on", format!("names among {}", have.join(", ")), format!("`{name}`"))
+                Error::parameter(
+                    "regimes.on",
+                    format!("names among {}", have.join(", ")),
+                    format!("`{name}`"),
+                )
             })
         };
         let columns = self.settings.iter().map(find).collect::<Result<Vec<_>>>()?;
         match columns.iter().enumerate().find(|(i, c)| columns[..*i].contains(c)) {
-            Some((i, _)) => Err(Error::parameter("regimes.on", "each name once", format!("`{}` twice", self.settings[i]))),
+            Some((i, _)) => Err(Error::parameter(
+                "regimes.on",
+                "each name once",
+                format!("`{}` twice", self.settings[i]),
+            )),
             None => Ok(columns),
         }
     }
@@ -143,7 +161,11 @@ impl Regimes {
             let mut within = 0.0;
             for (row, &label) in rows.rows().into_iter().zip(&labels) {
                 counts[label] += 1;
-                within += row.iter().zip(model.centroids().row(label)).map(|(a, b)| (a - b) * (a - b)).sum::<f64>();
+                within += row
+                    .iter()
+                    .zip(model.centroids().row(label))
+                    .map(|(a, b)| (a - b) * (a - b))
+                    .sum::<f64>();
             }
             Ok((model.centroids().clone(), within, counts.into_iter().min().unwrap_or(0)))
         };
@@ -176,10 +198,16 @@ impl Regimes {
         };
         let mut order: Vec<usize> = (0..centroids.nrows()).collect();
         order.sort_by(|&a, &b| {
-            let pairs = centroids.row(a).into_iter().zip(centroids.row(b)).map(|(x, y)| x.total_cmp(y));
+            let pairs = centroids
+                .row(a)
+                .into_iter()
+                .zip(centroids.row(b))
+                .map(|(x, y)| x.total_cmp(y));
             pairs.fold(std::cmp::Ordering::Equal, std::cmp::Ordering::then)
         });
-        Ok(Array2::from_shape_fn(centroids.raw_dim(), |(i, j)| centroids[[order[i], j]]))
+        Ok(Array2::from_shape_fn(centroids.raw_dim(), |(i, j)| {
+            centroids[[order[i], j]]
+        }))
     }
 }
 
@@ -241,13 +269,23 @@ impl RegimeNormalizer {
         let setting_columns = regimes.setting_columns(schema)?;
         let sensor_columns: Vec<usize> = (0..schema.len()).filter(|c| !setting_columns.contains(c)).collect();
         let n_settings = setting_columns.len();
-        let usable = || rows.clone().filter(|r| setting_columns.iter().all(|&c| r.get(c).is_some_and(|v| v.is_finite())));
+        let usable = || {
+            rows.clone()
+                .filter(|r| setting_columns.iter().all(|&c| r.get(c).is_some_and(|v| v.is_finite())))
+        };
         let flat: Vec<f64> = usable().flat_map(|r| setting_columns.iter().map(|&c| r[c])).collect();
         let n_rows = usable().count();
         if n_rows == 0 {
-            return Err(Error::insufficient("operating regimes", "at least 1 row with all settings", 0));
+            return Err(Error::insufficient(
+                "operating regimes",
+                "at least 1 row with all settings",
+                0,
+            ));
         }
-        let settings = Standardizer::fit(n_settings, (0..n_rows).map(|i| &flat[i * n_settings..(i + 1) * n_settings]))?;
+        let settings = Standardizer::fit(
+            n_settings,
+            (0..n_rows).map(|i| &flat[i * n_settings..(i + 1) * n_settings]),
+        )?;
         let mut standard = vec![0.0; flat.len()];
         for i in 0..n_rows {
             let part = i * n_settings..(i + 1) * n_settings;
@@ -285,7 +323,10 @@ impl RegimeNormalizer {
         let mut place = lines.chunks_exact_mut(width);
         for r in 0..n_regimes {
             // The settings' noise within a regime may be far below one standard deviation of all settings: rescale it.
-            let noise = Standardizer::fit(n_settings, members[r].iter().map(|&(_, at)| &gaps[r][at..at + n_settings]));
+            let noise = Standardizer::fit(
+                n_settings,
+                members[r].iter().map(|&(_, at)| &gaps[r][at..at + n_settings]),
+            );
             let noise = noise.map_err(|e| e.context(format!("operating regime {r}")))?;
             for &c in &self.sensor_columns {
                 let finite = members[r].iter().filter(|(row, _)| row[c].is_finite());
@@ -305,7 +346,10 @@ impl RegimeNormalizer {
                 if n_settings > 0 && gram.n_rows() > 2 * (n_settings + 1) {
                     let solution = gram.solve(1e-6 * gram.n_rows() as f64)?;
                     line[0] = solution.intercepts[0] + offset;
-                    for (slope, (b, s)) in line[2..].iter_mut().zip(solution.coefficients.row(0).iter().zip(noise.inverse_sd())) {
+                    for (slope, (b, s)) in line[2..]
+                        .iter_mut()
+                        .zip(solution.coefficients.row(0).iter().zip(noise.inverse_sd()))
+                    {
                         *slope = b * s;
                     }
                 } else {
@@ -319,7 +363,11 @@ impl RegimeNormalizer {
                 let largest = finite.map(|(row, _)| row[c].abs()).fold(0.0, f64::max);
                 let n = residuals.len() as f64;
                 let sd = (residuals.iter().map(|e| e * e).sum::<f64>() / n).sqrt();
-                line[1] = if sd.is_finite() && sd > 1e-9 * largest { 1.0 / sd } else { 0.0 };
+                line[1] = if sd.is_finite() && sd > 1e-9 * largest {
+                    1.0 / sd
+                } else {
+                    0.0
+                };
             }
         }
         self.lines = lines;
@@ -332,7 +380,11 @@ impl RegimeNormalizer {
         let varies = |s: &usize| (0..self.n_regimes()).any(|r| self.lines[(r * n_sensors + s) * width + 1] > 0.0);
         let kept: Vec<usize> = (0..n_sensors).filter(varies).collect();
         if kept.is_empty() {
-            return Err(Error::insufficient("sensors", "at least one that varies in the training rows", "none"));
+            return Err(Error::insufficient(
+                "sensors",
+                "at least one that varies in the training rows",
+                "none",
+            ));
         }
         if kept.len() < n_sensors {
             let mut lines = Vec::with_capacity(self.n_regimes() * kept.len() * width);
@@ -349,7 +401,12 @@ impl RegimeNormalizer {
     }
 
     fn output_schema(input: &FeatureSchema, sensors: &[usize]) -> Result<FeatureSchema> {
-        let standard = |&c: &usize| input.features().get(c).map(|f| Feature { unit: "SD".into(), ..f.clone() });
+        let standard = |&c: &usize| {
+            input.features().get(c).map(|f| Feature {
+                unit: "SD".into(),
+                ..f.clone()
+            })
+        };
         let features: Option<Vec<_>> = sensors.iter().map(standard).collect();
         FeatureSchema::new(features.unwrap_or_default(), input.sampling())
     }
@@ -380,11 +437,22 @@ impl RegimeNormalizer {
         let output = self.output.select(kept)?;
         let (n_sensors, width) = (self.sensor_columns.len(), self.setting_columns.len() + 2);
         let lines = (0..self.n_regimes())
-            .flat_map(|r| kept.iter().flat_map(move |s| (r * n_sensors + s) * width..(r * n_sensors + s + 1) * width))
+            .flat_map(|r| {
+                kept.iter()
+                    .flat_map(move |s| (r * n_sensors + s) * width..(r * n_sensors + s + 1) * width)
+            })
             .filter_map(|i| self.lines.get(i).copied())
             .collect();
-        let sensor_columns = kept.iter().filter_map(|&s| self.sensor_columns.get(s).copied()).collect();
-        Ok(Self { output, lines, sensor_columns, ..self.clone() })
+        let sensor_columns = kept
+            .iter()
+            .filter_map(|&s| self.sensor_columns.get(s).copied())
+            .collect();
+        Ok(Self {
+            output,
+            lines,
+            sensor_columns,
+            ..self.clone()
+        })
     }
 
     /// Regime of a row, its settings' standardised gap from the centre in `gap`; `None` where a setting is missing.
@@ -454,7 +522,11 @@ impl RegimeNormalizer {
                 n_missing += 1;
             }
         }
-        Ok(if 2 * n_missing > out.len() { Err(missing(n_missing, first)) } else { Ok(regime) })
+        Ok(if 2 * n_missing > out.len() {
+            Err(missing(n_missing, first))
+        } else {
+            Ok(regime)
+        })
     }
 
     /// As it is written to files.
@@ -526,7 +598,13 @@ mod tests {
         let row = |i: usize| {
             let r = (i * 7 % 3) as f64;
             let ds = 0.01 * noise(i, 37);
-            [10.0 * r + ds, 1.0 - r, 100.0 * r + 5.0 * ds + 0.5 * noise(i, 53), (1.0 + r) * noise(i, 71), 4.0]
+            [
+                10.0 * r + ds,
+                1.0 - r,
+                100.0 * r + 5.0 * ds + 0.5 * noise(i, 53),
+                (1.0 + r) * noise(i, 71),
+                4.0,
+            ]
         };
         (0..3000).map(row).collect()
     }
@@ -552,7 +630,10 @@ mod tests {
                 let sd = (z.iter().map(|z| z[c] * z[c]).sum::<f64>() / 3000.0).sqrt();
                 assert!(mean.abs() < 1e-6 && (sd - 1.0).abs() < 1e-3, "{mean} {sd}");
                 // Nothing of the settings' noise is left.
-                let r = (0..3000).map(|i| z[i][c] * (((i * 37) % 101) as f64 / 50.0 - 1.0)).sum::<f64>() / 3000.0;
+                let r = (0..3000)
+                    .map(|i| z[i][c] * (((i * 37) % 101) as f64 / 50.0 - 1.0))
+                    .sum::<f64>()
+                    / 3000.0;
                 assert!(r.abs() < 0.05, "{r}");
             }
             let back = RegimeNormalizer::from_record(n.to_record()).unwrap();
@@ -571,7 +652,8 @@ mod tests {
         let n = RegimeNormalizer::fit(&Regimes::automatic(8).on(["load", "speed"]), &schema(), iter(&rows)).unwrap();
         assert_eq!(n.n_regimes(), 1);
         let constant = rows.iter().map(|r| [1.0, 2.0, r[2], r[3], r[4]]).collect::<Vec<_>>();
-        let n = RegimeNormalizer::fit(&Regimes::automatic(8).on(["load", "speed"]), &schema(), iter(&constant)).unwrap();
+        let n =
+            RegimeNormalizer::fit(&Regimes::automatic(8).on(["load", "speed"]), &schema(), iter(&constant)).unwrap();
         assert_eq!(n.n_regimes(), 1);
     }
 
@@ -582,7 +664,11 @@ mod tests {
         assert!(fit(Regimes::kmeans(3).on(["lod"])).to_string().contains("`lod`"));
         assert!(fit(Regimes::kmeans(3)).to_string().contains("at least one setting"));
         assert!(fit(Regimes::kmeans(0).on(["load"])).to_string().contains("1..=64"));
-        assert!(fit(Regimes::kmeans(2).on(["load", "load"])).to_string().contains("twice"));
+        assert!(
+            fit(Regimes::kmeans(2).on(["load", "load"]))
+                .to_string()
+                .contains("twice")
+        );
         let few = [[1.0; 5], [2.0; 5]];
         let e = RegimeNormalizer::fit(&Regimes::kmeans(3).on(["load"]), &schema(), iter(&few)).unwrap_err();
         assert_eq!(e.kind(), ErrorKind::InsufficientData);
@@ -602,12 +688,29 @@ mod tests {
         assert!(n.normalize_into(&one, &mut z).unwrap().is_ok() && z[0].is_nan() && z[1].is_finite());
         one[3] = f64::INFINITY;
         let reason = n.normalize_into(&one, &mut z).unwrap().unwrap_err();
-        assert_eq!(reason, UnusableReason::MissingValues { n_missing: 2, n_values: 5, first: 2 });
+        assert_eq!(
+            reason,
+            UnusableReason::MissingValues {
+                n_missing: 2,
+                n_values: 5,
+                first: 2
+            }
+        );
         let mut lost = rows[0];
         lost[1] = f64::NAN;
         let reason = n.normalize_into(&lost, &mut z).unwrap().unwrap_err();
-        assert_eq!(reason, UnusableReason::MissingValues { n_missing: 1, n_values: 5, first: 1 });
-        assert_eq!(n.normalize_into(&lost[..4], &mut z).unwrap_err().kind(), ErrorKind::SchemaMismatch);
+        assert_eq!(
+            reason,
+            UnusableReason::MissingValues {
+                n_missing: 1,
+                n_values: 5,
+                first: 1
+            }
+        );
+        assert_eq!(
+            n.normalize_into(&lost[..4], &mut z).unwrap_err().kind(),
+            ErrorKind::SchemaMismatch
+        );
     }
 
     #[test]
@@ -625,7 +728,11 @@ mod tests {
         for (i, breaks) in broken.iter().enumerate() {
             let mut r = n.to_record();
             breaks(&mut r);
-            assert_eq!(RegimeNormalizer::from_record(r).unwrap_err().kind(), ErrorKind::Persistence, "{i}");
+            assert_eq!(
+                RegimeNormalizer::from_record(r).unwrap_err().kind(),
+                ErrorKind::Persistence,
+                "{i}"
+            );
         }
         let selected = n.select(&[1]).unwrap();
         let (mut all, mut one) = ([0.0; 2], [0.0]);

@@ -57,10 +57,17 @@ impl Standardizer {
         }
         let inverse_sd = |&(n, _, m2, largest): &(f64, f64, f64, f64)| {
             let sd = if n >= 2.0 { (m2 / n).sqrt() } else { 0.0 };
-            if sd.is_finite() && sd > 1e-9 * largest { 1.0 / sd } else { 0.0 }
+            if sd.is_finite() && sd > 1e-9 * largest {
+                1.0 / sd
+            } else {
+                0.0
+            }
         };
         Ok(Self {
-            mean: moments.iter().map(|m| if m.1.is_finite() { m.1 } else { 0.0 }).collect(),
+            mean: moments
+                .iter()
+                .map(|m| if m.1.is_finite() { m.1 } else { 0.0 })
+                .collect(),
             inverse_sd: moments.iter().map(inverse_sd).collect(),
         })
     }
@@ -102,7 +109,10 @@ impl Standardizer {
 
     /// As it is written to files.
     pub fn to_record(&self) -> StandardizerRecord {
-        StandardizerRecord { mean: self.mean.clone(), inverse_sd: self.inverse_sd.clone() }
+        StandardizerRecord {
+            mean: self.mean.clone(),
+            inverse_sd: self.inverse_sd.clone(),
+        }
     }
 
     /// Reads back a record.
@@ -114,9 +124,14 @@ impl Standardizer {
             && r.mean.iter().all(|m| m.is_finite())
             && r.inverse_sd.iter().all(|s| s.is_finite() && *s >= 0.0);
         if !sound {
-            return Err(Error::persistence("standardizer: expected finite means and scales of one length"));
+            return Err(Error::persistence(
+                "standardizer: expected finite means and scales of one length",
+            ));
         }
-        Ok(Self { mean: r.mean, inverse_sd: r.inverse_sd })
+        Ok(Self {
+            mean: r.mean,
+            inverse_sd: r.inverse_sd,
+        })
     }
 }
 
@@ -127,7 +142,11 @@ mod tests {
 
     #[test]
     fn constant_and_missing_columns() {
-        let rows = [[1e9, f64::NAN, 1.0], [1e9 + 1e-7, f64::NAN, f64::NAN], [1e9, f64::NAN, 2.0]];
+        let rows = [
+            [1e9, f64::NAN, 1.0],
+            [1e9 + 1e-7, f64::NAN, f64::NAN],
+            [1e9, f64::NAN, 2.0],
+        ];
         let s = Standardizer::fit(3, rows.iter().map(|r| &r[..])).unwrap();
         assert!(s.is_constant(0) && s.is_constant(1) && !s.is_constant(2) && s.is_constant(3));
         let mut z = [9.0; 3];
@@ -135,7 +154,10 @@ mod tests {
         assert!(z[0] == 0.0 && z[1] == 0.0 && z[2].is_nan());
         assert!(Standardizer::fit(1, std::iter::empty()).is_err());
         assert!(Standardizer::fit(2, [&[1.0][..]]).is_err());
-        let record = StandardizerRecord { mean: vec![0.0], inverse_sd: vec![-1.0] };
+        let record = StandardizerRecord {
+            mean: vec![0.0],
+            inverse_sd: vec![-1.0],
+        };
         assert!(Standardizer::from_record(record).is_err());
     }
 

@@ -223,20 +223,31 @@ impl ParamGuard for GradientBoostingParams {
         let p = &self.0;
         p.labels.check()?;
         let count = |name: &str, value: usize, low: usize, high: usize| {
-            if (low..=high).contains(&value) { Ok(()) } else { Err(Error::parameter(name, format!("{low}..={high}"), value)) }
+            if (low..=high).contains(&value) {
+                Ok(())
+            } else {
+                Err(Error::parameter(name, format!("{low}..={high}"), value))
+            }
         };
         count("n_trees", p.n_trees, 1, 100_000)?;
         count("n_ensembles", p.n_ensembles, 1, 1_000)?;
         count("n_bins", p.n_bins, 2, MAX_BINS)?;
         count("max_leaves", p.tree.max_leaves, 2, 1024)?;
         count("min_leaf_rows", p.tree.min_leaf_rows, 1, MAX_ROWS)?;
-        for (name, value) in [("row_fraction", p.tree.row_fraction), ("column_fraction", p.tree.column_fraction)] {
+        for (name, value) in [
+            ("row_fraction", p.tree.row_fraction),
+            ("column_fraction", p.tree.column_fraction),
+        ] {
             if !(value > 0.0 && value <= 1.0) {
                 return Err(Error::parameter(name, "above 0 and at most 1", value));
             }
         }
         if !(p.tree.learning_rate > 0.0 && p.tree.learning_rate <= 1.0) {
-            return Err(Error::parameter("learning_rate", "above 0 and at most 1", p.tree.learning_rate));
+            return Err(Error::parameter(
+                "learning_rate",
+                "above 0 and at most 1",
+                p.tree.learning_rate,
+            ));
         }
         if !(p.tree.l2.is_finite() && p.tree.l2 >= 0.0) {
             return Err(Error::parameter("l2", "finite and not negative", p.tree.l2));
@@ -260,7 +271,11 @@ impl PointRegressor for GradientBoostingValidParams {
     fn fit_point(&self, table: &FeatureTable, labels: &RulLabels, held_out: bool) -> Result<GradientBoosting> {
         let n_rows = table.n_rows();
         if labels.rul().len() != n_rows {
-            return Err(Error::input("labels", format!("{n_rows}, one a row"), labels.rul().len()));
+            return Err(Error::input(
+                "labels",
+                format!("{n_rows}, one a row"),
+                labels.rul().len(),
+            ));
         }
         if n_rows > MAX_ROWS {
             return Err(Error::input("training rows", format!("at most {MAX_ROWS}"), n_rows));
@@ -268,7 +283,11 @@ impl PointRegressor for GradientBoostingValidParams {
         if let Some((i, v)) = table.values().iter().enumerate().find(|(_, v)| v.is_infinite()) {
             let (row, column) = (i / table.schema().len(), i % table.schema().len());
             let name = &table.schema().features()[column].name;
-            return Err(Error::input(&format!("row {row}, feature `{name}`"), "finite or NaN", v));
+            return Err(Error::input(
+                &format!("row {row}, feature `{name}`"),
+                "finite or NaN",
+                v,
+            ));
         }
         let target: Vec<f64> = labels.rul().iter().map(|r| self.labels.capped(*r)).collect();
         let base = target.iter().sum::<f64>() / n_rows as f64;
@@ -308,7 +327,11 @@ impl PointRegressor for GradientBoostingValidParams {
     }
 
     fn with_intervals(model: GradientBoosting, intervals: BinnedIntervals) -> Result<GradientBoosting> {
-        GradientBoosting { intervals: Some(intervals), ..model }.finished()
+        GradientBoosting {
+            intervals: Some(intervals),
+            ..model
+        }
+        .finished()
     }
 }
 
@@ -366,7 +389,9 @@ impl PersistentModel for GradientBoosting {
 
     fn from_persisted(r: GradientBoostingRecord) -> Result<Self> {
         if !r.base.is_finite() || r.cap.is_some_and(|c| !(c.is_finite() && c > 0.0)) || r.intervals.is_none() {
-            return Err(Error::persistence("gradient boosting: expected a finite base, a cap above 0 and intervals"));
+            return Err(Error::persistence(
+                "gradient boosting: expected a finite base, a cap above 0 and intervals",
+            ));
         }
         let forest = Forest::from_record(r.forest, r.schema.len())?;
         Self {

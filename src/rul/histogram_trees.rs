@@ -81,7 +81,10 @@ impl Forest {
 
     /// Multiplies every leaf.
     pub(super) fn scale(&mut self, factor: f64) {
-        self.nodes.iter_mut().filter(|n| n.feature == LEAF).for_each(|n| n.threshold_or_value *= factor);
+        self.nodes
+            .iter_mut()
+            .filter(|n| n.feature == LEAF)
+            .for_each(|n| n.threshold_or_value *= factor);
     }
 
     pub(super) fn to_record(&self) -> ForestRecord {
@@ -115,7 +118,9 @@ impl Forest {
             // Children lie behind their parent, so a walk cannot turn back.
             let inside = |step: u16| step > 0 && i + usize::from(step) < n;
             if usize::from(r.feature[i]) >= n_features || !inside(r.left[i]) || !inside(r.right[i]) {
-                return broken(format!("node {i}: expected a feature below {n_features} and children behind it"));
+                return broken(format!(
+                    "node {i}: expected a feature below {n_features} and children behind it"
+                ));
             }
         }
         let node = |i: usize| Node {
@@ -125,7 +130,10 @@ impl Forest {
             left: r.left[i],
             right: r.right[i],
         };
-        Ok(Self { nodes: (0..n).map(node).collect(), roots: r.roots })
+        Ok(Self {
+            nodes: (0..n).map(node).collect(),
+            roots: r.roots,
+        })
     }
 }
 
@@ -150,7 +158,10 @@ impl Binned {
         let mut bins = vec![0u8; n_features * n_rows];
         let mut cuts = Vec::with_capacity(n_features);
         let mut sorted = Vec::with_capacity(n_rows);
-        for (column, bins) in columns.chunks_exact(n_rows.max(1)).zip(bins.chunks_exact_mut(n_rows.max(1))) {
+        for (column, bins) in columns
+            .chunks_exact(n_rows.max(1))
+            .zip(bins.chunks_exact_mut(n_rows.max(1)))
+        {
             sorted.clear();
             sorted.extend(column.iter().copied().filter(|v| !v.is_nan()));
             sorted.sort_unstable_by(f64::total_cmp);
@@ -257,7 +268,8 @@ struct Growing {
 impl<'a> Grower<'a> {
     pub(super) fn new(data: &'a Binned, settings: TreeSettings) -> Self {
         let wide = data.cuts.iter().any(|c| c.len() + 1 > 63);
-        let n_columns = ((data.cuts.len() as f64 * settings.column_fraction).round() as usize).clamp(1, data.cuts.len());
+        let n_columns =
+            ((data.cuts.len() as f64 * settings.column_fraction).round() as usize).clamp(1, data.cuts.len());
         let stride = if wide { 256 } else { 64 };
         Self {
             data,
@@ -282,7 +294,11 @@ impl<'a> Grower<'a> {
         rng: &mut impl Rng,
         forest: &mut Forest,
     ) -> bool {
-        if self.wide { self.grow_with::<256>(residual, fitted, rng, forest) } else { self.grow_with::<64>(residual, fitted, rng, forest) }
+        if self.wide {
+            self.grow_with::<256>(residual, fitted, rng, forest)
+        } else {
+            self.grow_with::<64>(residual, fitted, rng, forest)
+        }
     }
 
     fn grow_with<const B: usize>(
@@ -314,8 +330,21 @@ impl<'a> Grower<'a> {
         let settings = self.settings;
         let mut nodes = vec![];
         let total = self.rows.iter().map(|&r| self.gradient[r as usize]).sum();
-        nodes.push(Growing { feature: 0, bin: 0, missing_left: false, children: None, value: value_of(total, &settings) });
-        let mut leaves = vec![Leaf { node: 0, start: 0, end: self.rows.len(), total, histogram: 0, split: None }];
+        nodes.push(Growing {
+            feature: 0,
+            bin: 0,
+            missing_left: false,
+            children: None,
+            value: value_of(total, &settings),
+        });
+        let mut leaves = vec![Leaf {
+            node: 0,
+            start: 0,
+            end: self.rows.len(),
+            total,
+            histogram: 0,
+            split: None,
+        }];
         self.build::<B>(0, 0, self.rows.len());
         leaves[0].split = self.best_split::<B>(0, total);
         while leaves.len() < settings.max_leaves {
@@ -330,7 +359,10 @@ impl<'a> Grower<'a> {
             let Some((i, split)) = best else { break };
             let (start, end, histogram) = (leaves[i].start, leaves[i].end, leaves[i].histogram);
             let middle = self.partition(start, end, &split);
-            let left_total: i64 = self.rows[start..middle].iter().map(|&r| self.gradient[r as usize]).sum();
+            let left_total: i64 = self.rows[start..middle]
+                .iter()
+                .map(|&r| self.gradient[r as usize])
+                .sum();
             let right_total = leaves[i].total - left_total;
             let children = (nodes.len(), nodes.len() + 1);
             let parent = &mut nodes[leaves[i].node];
@@ -339,7 +371,13 @@ impl<'a> Grower<'a> {
             parent.bin = split.bin as u8;
             parent.missing_left = split.missing_left;
             for total in [left_total, right_total] {
-                nodes.push(Growing { feature: 0, bin: 0, missing_left: false, children: None, value: value_of(total, &settings) });
+                nodes.push(Growing {
+                    feature: 0,
+                    bin: 0,
+                    missing_left: false,
+                    children: None,
+                    value: value_of(total, &settings),
+                });
             }
             let other = leaves.len();
             let wants_split = leaves.len() + 1 < settings.max_leaves;
@@ -347,17 +385,32 @@ impl<'a> Grower<'a> {
             if wants_split {
                 // The smaller child is counted, the larger is what remains of the parent.
                 let left_is_smaller = middle - start <= end - middle;
-                let (from, to) = if left_is_smaller { (start, middle) } else { (middle, end) };
+                let (from, to) = if left_is_smaller {
+                    (start, middle)
+                } else {
+                    (middle, end)
+                };
                 self.build::<B>(other, from, to);
                 let (low, high) = self.histograms.split_at_mut(other);
                 for (p, c) in low[histogram].iter_mut().zip(&high[0]) {
                     *p -= c;
                 }
-                (left_hist, right_hist) = if left_is_smaller { (other, histogram) } else { (histogram, other) };
+                (left_hist, right_hist) = if left_is_smaller {
+                    (other, histogram)
+                } else {
+                    (histogram, other)
+                };
             } else {
                 (left_hist, right_hist) = (histogram, other);
             }
-            let leaf = |node, start, end, total, histogram| Leaf { node, start, end, total, histogram, split: None };
+            let leaf = |node, start, end, total, histogram| Leaf {
+                node,
+                start,
+                end,
+                total,
+                histogram,
+                split: None,
+            };
             leaves[i] = leaf(children.0, start, middle, left_total, left_hist);
             leaves.push(leaf(children.1, middle, end, right_total, right_hist));
             if wants_split {
@@ -437,7 +490,10 @@ impl<'a> Grower<'a> {
             }
         }
         let done = four.len() * 4;
-        for (&f, table) in self.columns[done..].iter().zip(tables.into_remainder().chunks_exact_mut(B)) {
+        for (&f, table) in self.columns[done..]
+            .iter()
+            .zip(tables.into_remainder().chunks_exact_mut(B))
+        {
             let column = self.data.column(f);
             for (&r, &p) in rows.iter().zip(&*packed) {
                 table[column[r as usize] as usize & (B - 1)] += p;
@@ -481,13 +537,21 @@ impl<'a> Grower<'a> {
                     if score > best_score {
                         best_score = score;
                         let missing_left = if missing == 0 { n_left > n_right } else { missing_left };
-                        best = Some(Split { gain: score, feature, bin: cut + 1, missing_left });
+                        best = Some(Split {
+                            gain: score,
+                            feature,
+                            bin: cut + 1,
+                            missing_left,
+                        });
                     }
                 }
             }
         }
         let parent = g_all_f * g_all_f / (n_all as f64 + l2);
-        best.map(|s: Split| Split { gain: s.gain - parent, ..s })
+        best.map(|s: Split| Split {
+            gain: s.gain - parent,
+            ..s
+        })
     }
 
     /// Puts the rows that go left first, keeping their order on both sides; gives where the right ones start.
@@ -513,7 +577,11 @@ impl<'a> Grower<'a> {
         let mut node = &nodes[0];
         while let Some((left, right)) = node.children {
             let bin = self.data.bins[node.feature * self.data.n_rows + row] as usize;
-            node = &nodes[if goes_left(bin, node.bin as usize, node.missing_left) { left } else { right }];
+            node = &nodes[if goes_left(bin, node.bin as usize, node.missing_left) {
+                left
+            } else {
+                right
+            }];
         }
         node.value
     }
@@ -530,7 +598,13 @@ impl<'a> Grower<'a> {
             }
             let node = &nodes[n];
             forest.nodes.push(match node.children {
-                None => Node { threshold_or_value: node.value, feature: LEAF, flags: 0, left: 0, right: 0 },
+                None => Node {
+                    threshold_or_value: node.value,
+                    feature: LEAF,
+                    flags: 0,
+                    left: 0,
+                    right: 0,
+                },
                 Some(_) => Node {
                     threshold_or_value: self.data.cuts[node.feature][node.bin as usize - 1],
                     feature: node.feature as u16,

@@ -48,13 +48,27 @@ impl BinnedIntervals {
         rows.iter().for_each(|r| n_rows_of[r.asset as usize] += 1);
         let mut weighted: Vec<(f64, f64, f64)> = rows
             .iter()
-            .map(|r| (r.predicted, r.truth - r.predicted, 1.0 / n_rows_of[r.asset as usize] as f64))
+            .map(|r| {
+                (
+                    r.predicted,
+                    r.truth - r.predicted,
+                    1.0 / n_rows_of[r.asset as usize] as f64,
+                )
+            })
             .collect();
         if let Some((p, e, _)) = weighted.iter().find(|(p, e, _)| !(p.is_finite() && e.is_finite())) {
-            return Err(Error::input("out-of-fold prediction", "finite", format!("{p} with residual {e}")));
+            return Err(Error::input(
+                "out-of-fold prediction",
+                "finite",
+                format!("{p} with residual {e}"),
+            ));
         }
         if weighted.is_empty() {
-            return Err(Error::insufficient("prediction intervals", "at least 1 out-of-fold row", 0));
+            return Err(Error::insufficient(
+                "prediction intervals",
+                "at least 1 out-of-fold row",
+                0,
+            ));
         }
         weighted.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
         let n_bins = (weighted.len() / LEAST_ROWS_A_BIN).clamp(1, N_BINS);
@@ -140,15 +154,25 @@ impl TryFrom<Record> for BinnedIntervals {
             && r.centres.windows(2).all(|w| w[0] < w[1])
             && r.ends.iter().all(|(a, b)| a.is_finite() && b.is_finite() && a <= b);
         if !sound {
-            return Err(Error::persistence("intervals: expected increasing finite centres, each with ordered finite ends"));
+            return Err(Error::persistence(
+                "intervals: expected increasing finite centres, each with ordered finite ends",
+            ));
         }
-        Ok(Self { level: r.level, centres: r.centres, ends: r.ends })
+        Ok(Self {
+            level: r.level,
+            centres: r.centres,
+            ends: r.ends,
+        })
     }
 }
 
 impl From<BinnedIntervals> for Record {
     fn from(b: BinnedIntervals) -> Self {
-        Self { level: b.level, centres: b.centres, ends: b.ends }
+        Self {
+            level: b.level,
+            centres: b.centres,
+            ends: b.ends,
+        }
     }
 }
 
@@ -163,7 +187,11 @@ mod tests {
         let mut rng = Xoshiro256Plus::seed_from_u64(seed);
         let row = |i: usize, u: f64, v: f64| {
             let predicted = 100.0 * u;
-            CalibrationRow { asset: (i / 20) as u32, predicted, truth: predicted + predicted / 10.0 * (2.0 * v - 1.0) }
+            CalibrationRow {
+                asset: (i / 20) as u32,
+                predicted,
+                truth: predicted + predicted / 10.0 * (2.0 * v - 1.0),
+            }
         };
         (0..n).map(|i| row(i, rng.r#gen(), rng.r#gen())).collect()
     }
@@ -181,7 +209,10 @@ mod tests {
         assert!((0.87..0.93).contains(&share), "{share}");
         let width = |p: f64| b.around(p).1 - b.around(p).0;
         assert!(width(90.0) > 3.0 * width(10.0));
-        assert!((b.around(-1e3).1 - b.around(-1e3).0 - width(0.0)).abs() < 1e-9, "flat beyond the ends");
+        assert!(
+            (b.around(-1e3).1 - b.around(-1e3).0 - width(0.0)).abs() < 1e-9,
+            "flat beyond the ends"
+        );
     }
 
     #[test]
@@ -192,7 +223,11 @@ mod tests {
         let mut bad = rows(1, 50);
         bad[3].predicted = f64::NAN;
         assert!(BinnedIntervals::fit(0.9, &bad).is_err());
-        let r = Record { level: 0.9, centres: vec![1.0, 1.0], ends: vec![(0.0, 1.0); 2] };
+        let r = Record {
+            level: 0.9,
+            centres: vec![1.0, 1.0],
+            ends: vec![(0.0, 1.0); 2],
+        };
         assert!(BinnedIntervals::try_from(r).is_err());
     }
 }

@@ -9,7 +9,9 @@ mod histogram_trees;
 mod intervals;
 mod ridge;
 
-pub use gradient_boosting::{GradientBoosting, GradientBoostingParams, GradientBoostingRecord, GradientBoostingValidParams};
+pub use gradient_boosting::{
+    GradientBoosting, GradientBoostingParams, GradientBoostingRecord, GradientBoostingValidParams,
+};
 pub use intervals::BinnedIntervals;
 pub(crate) use intervals::CalibrationRow;
 pub use ridge::{RidgeRul, RidgeRulParams, RidgeRulRecord, RidgeRulValidParams};
@@ -18,7 +20,7 @@ use crate::{
     envelope::Fingerprint,
     error::{Error, Result},
     features::{FeatureSchema, FeatureTable, FeatureView},
-    model::{AssetFolds, Assessment, RulEstimate, UnusableReason},
+    model::{Assessment, AssetFolds, RulEstimate, UnusableReason},
     quantity::{LifeUnit, Seed},
 };
 use serde::{Deserialize, Serialize};
@@ -37,7 +39,11 @@ impl RulLabels {
     /// `InvalidInput` for one that is negative or not finite, naming its row.
     pub fn new(rul: Vec<f64>, unit: LifeUnit) -> Result<Self> {
         match rul.iter().position(|r| !(r.is_finite() && *r >= 0.0)) {
-            Some(i) => Err(Error::input(&format!("remaining life of row {i}"), "finite and not negative", rul[i])),
+            Some(i) => Err(Error::input(
+                &format!("remaining life of row {i}"),
+                "finite and not negative",
+                rul[i],
+            )),
             None => Ok(Self { rul, unit }),
         }
     }
@@ -67,7 +73,12 @@ pub(crate) struct LabelSettings {
 
 impl Default for LabelSettings {
     fn default() -> Self {
-        Self { cap: None, level: 0.90, n_folds: 5, seed: Seed(0) }
+        Self {
+            cap: None,
+            level: 0.90,
+            n_folds: 5,
+            seed: Seed(0),
+        }
     }
 }
 
@@ -114,14 +125,25 @@ pub(crate) trait PointRegressor: Sized {
         let settings = self.labels();
         settings.check()?;
         if labels.rul.len() != table.n_rows() {
-            return Err(Error::input("labels", format!("{}, one a row", table.n_rows()), labels.rul.len()));
+            return Err(Error::input(
+                "labels",
+                format!("{}, one a row", table.n_rows()),
+                labels.rul.len(),
+            ));
         }
         let folds = AssetFolds::new(table.n_assets(), settings.n_folds, settings.seed)?;
         let mut rows = Vec::with_capacity(table.n_rows());
         for fold in 0..folds.n_folds() {
-            let held_out: Vec<bool> = table.asset().iter().map(|&a| folds.holds_out(fold, a as usize)).collect();
+            let held_out: Vec<bool> = table
+                .asset()
+                .iter()
+                .map(|&a| folds.holds_out(fold, a as usize))
+                .collect();
             let (train, kept) = table.filtered(|i| !held_out[i])?;
-            let train_labels = RulLabels { rul: kept.iter().map(|&i| labels.rul[i]).collect(), unit: labels.unit };
+            let train_labels = RulLabels {
+                rul: kept.iter().map(|&i| labels.rul[i]).collect(),
+                unit: labels.unit,
+            };
             let model = self.fit_point(&train, &train_labels, true)?;
             for (i, row) in table.rows().enumerate() {
                 if held_out[i] && settings.calibrates(labels.rul[i]) {
@@ -144,7 +166,12 @@ fn check_schema(own: &FeatureSchema, x: &FeatureView<'_>) -> Result<()> {
 }
 
 /// The estimate of a point within `0..=cap`.
-fn estimate(point: f64, cap: Option<f64>, unit: LifeUnit, intervals: &BinnedIntervals) -> Result<Assessment<RulEstimate>> {
+fn estimate(
+    point: f64,
+    cap: Option<f64>,
+    unit: LifeUnit,
+    intervals: &BinnedIntervals,
+) -> Result<Assessment<RulEstimate>> {
     let upper_bound = cap.unwrap_or(f64::MAX);
     let (lower, upper) = intervals.around(point);
     let estimate = RulEstimate::new(

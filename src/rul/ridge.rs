@@ -78,7 +78,10 @@ pub struct RidgeRulRecord {
 impl RidgeRul {
     /// Penalty 100, 90% intervals from five folds by asset, no cap.
     pub fn params() -> RidgeRulParams {
-        RidgeRulParams(RidgeRulValidParams { labels: LabelSettings::default(), lambda: 100.0 })
+        RidgeRulParams(RidgeRulValidParams {
+            labels: LabelSettings::default(),
+            lambda: 100.0,
+        })
     }
 
     /// Coefficients of the standardised features, in the order of the schema.
@@ -88,7 +91,12 @@ impl RidgeRul {
 
     fn point(&self, row: &[f64]) -> f64 {
         let z = |i: usize, x: f64| self.scaling.standard(i, x);
-        let terms = self.coefficients.iter().zip(row).enumerate().map(|(i, (w, &x))| w * held(z(i, x)));
+        let terms = self
+            .coefficients
+            .iter()
+            .zip(row)
+            .enumerate()
+            .map(|(i, (w, &x))| w * held(z(i, x)));
         (self.intercept + terms.sum::<f64>()).clamp(0.0, self.cap.unwrap_or(f64::MAX))
     }
 
@@ -99,7 +107,11 @@ impl RidgeRul {
 }
 
 fn held(z: f64) -> f64 {
-    if z.is_nan() { 0.0 } else { z.clamp(-LARGEST_Z, LARGEST_Z) }
+    if z.is_nan() {
+        0.0
+    } else {
+        z.clamp(-LARGEST_Z, LARGEST_Z)
+    }
 }
 
 impl RidgeRulParams {
@@ -167,7 +179,11 @@ impl PointRegressor for RidgeRulValidParams {
     fn fit_point(&self, table: &FeatureTable, labels: &RulLabels, _held_out: bool) -> Result<RidgeRul> {
         let n = table.schema().len();
         if labels.rul().len() != table.n_rows() {
-            return Err(Error::input("labels", format!("{}, one a row", table.n_rows()), labels.rul().len()));
+            return Err(Error::input(
+                "labels",
+                format!("{}, one a row", table.n_rows()),
+                labels.rul().len(),
+            ));
         }
         let scaling = Standardizer::fit(n, table.rows())?;
         let mut gram = GramAccumulator::new(n, 1);
@@ -195,7 +211,11 @@ impl PointRegressor for RidgeRulValidParams {
     }
 
     fn with_intervals(model: RidgeRul, intervals: BinnedIntervals) -> Result<RidgeRul> {
-        RidgeRul { intervals: Some(intervals), ..model }.finished()
+        RidgeRul {
+            intervals: Some(intervals),
+            ..model
+        }
+        .finished()
     }
 }
 
@@ -262,7 +282,9 @@ impl PersistentModel for RidgeRul {
             && r.cap.is_none_or(|c| c.is_finite() && c > 0.0)
             && r.intervals.is_some();
         if !sound {
-            return Err(Error::persistence("ridge: expected one finite coefficient a feature, a cap above 0 and intervals"));
+            return Err(Error::persistence(
+                "ridge: expected one finite coefficient a feature, a cap above 0 and intervals",
+            ));
         }
         Self {
             schema: r.schema,
