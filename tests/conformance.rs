@@ -2,6 +2,8 @@
 
 #[path = "conformance/suite.rs"]
 mod suite;
+#[path = "conformance/toy.rs"]
+mod toy;
 
 use linfa::{DatasetBase, traits::Fit};
 use prognos::detect::{MahalanobisDetector, PcaDetector};
