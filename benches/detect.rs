@@ -6,7 +6,7 @@ use ndarray::Array2;
 use prognos::{
     detect::{MahalanobisDetector, PcaDetector},
     features::{FeatureSchema, FeatureTable, FeatureView},
-    model::{AnomalyDetector, AnomalyScore, OnlineModel},
+    model::{AnomalyDetector, AnomalyScore},
     signal::Channel,
 };
 use rand::{Rng, SeedableRng};

@@ -88,7 +88,7 @@ fn shares<M: AnomalyDetector<State = ()>>(m: &M, x: &[f64]) -> Vec<f64> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
     #[test]
     fn statistics_are_not_negative_and_contributions_add_up(
