@@ -547,8 +547,7 @@ fn erased_twin_is_the_same<M: OnlineModel<Output: Serialize>>(model: &M, rows: &
     let foreign = stranger.encode_state(&foreign).unwrap();
     let e = twin
         .decode_state(&foreign)
-        .err()
-        .expect("bytes of a foreign state were taken");
+        .expect_err("bytes of a foreign state were taken");
     assert!(
         matches!(e.kind(), ErrorKind::StateMismatch | ErrorKind::Persistence),
         "{e}"
@@ -565,8 +564,7 @@ fn erased_twin_is_the_same<M: OnlineModel<Output: Serialize>>(model: &M, rows: &
     let forged = [&bytes[..at], &other[..], &bytes[at + own.len()..]].concat();
     let e = twin
         .decode_state(&forged)
-        .err()
-        .expect("a state of another model was taken");
+        .expect_err("a state of another model was taken");
     assert_eq!(e.kind(), ErrorKind::StateMismatch);
     for n in 0..bytes.len() {
         assert!(
