@@ -49,7 +49,6 @@ pub(super) struct TrainingRows<'a> {
     rows: Vec<&'a [f64]>,
     fold_of: Vec<usize>,
     n_folds: usize,
-    n_assets: usize,
 }
 
 impl<'a> TrainingRows<'a> {
@@ -90,20 +89,11 @@ impl<'a> TrainingRows<'a> {
                 .map(|i| (i as u128 * n_folds as u128 / n as u128) as usize)
                 .collect()
         };
-        Ok(Self {
-            rows,
-            fold_of,
-            n_folds,
-            n_assets,
-        })
+        Ok(Self { rows, fold_of, n_folds })
     }
 
     pub fn rows(&self) -> &[&'a [f64]] {
         &self.rows
-    }
-
-    pub fn n_assets(&self) -> usize {
-        self.n_assets
     }
 
     /// What `score` gives for each row under the model that `fit` makes of the rows of the other folds, in row order.
@@ -228,7 +218,6 @@ mod tests {
             .collect();
         let t = table(values, (0..30).map(|i| i % 6).collect());
         let rows = TrainingRows::new(&t, 5, Seed(9)).unwrap();
-        assert_eq!(rows.n_assets(), 5);
         for fold in 0..5 {
             assert_eq!(rows.fold_of.iter().filter(|f| **f == fold).count(), 5);
         }
