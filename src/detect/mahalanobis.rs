@@ -1,7 +1,7 @@
 //! Squared Mahalanobis distance with a shrunk covariance.
 
 use super::{
-    standard::{PersistedStandard, Standard, check_numbers, dot},
+    standard::{Standard, StandardRecord, check_numbers, dot},
     threshold::{ThresholdParams, TrainingRows, conservative_quantile},
 };
 use crate::{
@@ -177,7 +177,7 @@ impl MahalanobisValidParams {
         let metric = Metric::fit(rows.rows(), self.shrinkage)?;
         let mut scores = rows.out_of_fold(|train| Metric::fit(train, self.shrinkage), |m, x| m.distance2(x))?;
         let threshold = conservative_quantile(&mut scores, 1.0 - self.threshold.false_alarm_rate);
-        MahalanobisDetector::from_persisted(PersistedMahalanobis {
+        MahalanobisDetector::from_persisted(MahalanobisRecord {
             schema: table.schema().clone(),
             standard: metric.standard.to_persisted(),
             shrinkage: metric.shrinkage,
@@ -380,9 +380,9 @@ impl AnomalyDetector for MahalanobisDetector {
 
 /// What is written of a [`MahalanobisDetector`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PersistedMahalanobis {
+pub struct MahalanobisRecord {
     schema: FeatureSchema,
-    standard: PersistedStandard,
+    standard: StandardRecord,
     shrinkage: f64,
     whitening: Vec<f64>,
     threshold: f64,
@@ -390,7 +390,7 @@ pub struct PersistedMahalanobis {
     n_rows: u64,
 }
 
-impl PersistedMahalanobis {
+impl MahalanobisRecord {
     /// Everything the score's finiteness and meaning rest on.
     fn check(&self, width: usize) -> Result<()> {
         let n_weights = width.saturating_mul(width + 1) / 2;
@@ -414,10 +414,10 @@ impl PersistedMahalanobis {
 impl PersistentModel for MahalanobisDetector {
     const KIND: &'static str = "detect.mahalanobis";
     const KIND_VERSION: u32 = 1;
-    type Persisted = PersistedMahalanobis;
+    type Persisted = MahalanobisRecord;
 
-    fn to_persisted(&self) -> PersistedMahalanobis {
-        PersistedMahalanobis {
+    fn to_persisted(&self) -> MahalanobisRecord {
+        MahalanobisRecord {
             schema: self.schema.clone(),
             standard: self.metric.standard.to_persisted(),
             shrinkage: self.metric.shrinkage,
@@ -428,7 +428,7 @@ impl PersistentModel for MahalanobisDetector {
         }
     }
 
-    fn from_persisted(p: PersistedMahalanobis) -> Result<Self> {
+    fn from_persisted(p: MahalanobisRecord) -> Result<Self> {
         let fingerprint = fingerprint_of(Self::KIND, &p)?;
         let standard = Standard::from_persisted(p.standard.clone(), p.schema.len())?;
         p.check(standard.len())?;
@@ -596,7 +596,7 @@ mod tests {
                 .to_persisted(),
             good
         );
-        type Break = fn(&mut PersistedMahalanobis);
+        type Break = fn(&mut MahalanobisRecord);
         let breaks: [(&str, Break); 12] = [
             ("column out of range", |p| p.standard.columns[2] = 3),
             ("scale subnormal", |p| p.standard.scale[0] = 1e-310),
@@ -620,7 +620,7 @@ mod tests {
         }
     }
 
-    fn encoded(p: &PersistedMahalanobis) -> Vec<u8> {
+    fn encoded(p: &MahalanobisRecord) -> Vec<u8> {
         crate::envelope::encode(p).unwrap()
     }
 }

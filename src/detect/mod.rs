@@ -34,7 +34,5 @@ mod pca;
 mod standard;
 mod threshold;
 
-pub use mahalanobis::{
-    MahalanobisDetector, MahalanobisParams, MahalanobisValidParams, PersistedMahalanobis, Shrinkage,
-};
-pub use pca::{PcaDetector, PcaParams, PcaStatistics, PcaValidParams, PersistedPca};
+pub use mahalanobis::{MahalanobisDetector, MahalanobisParams, MahalanobisRecord, MahalanobisValidParams, Shrinkage};
+pub use pca::{PcaDetector, PcaParams, PcaRecord, PcaStatistics, PcaValidParams};

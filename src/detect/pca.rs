@@ -1,7 +1,7 @@
 //! Principal component analysis: Hotelling's T² inside the model plane, Q beside it, combined.
 
 use super::{
-    standard::{PersistedStandard, Row, Standard, check_numbers, dot},
+    standard::{Row, Standard, StandardRecord, check_numbers, dot},
     threshold::{ThresholdParams, TrainingRows, check_probability, conservative_quantile},
 };
 use crate::{
@@ -238,7 +238,7 @@ impl PcaValidParams {
         let q_limit = (!plane.is_complete()).then(|| limit(|s| s.1));
         let mut scores: Vec<f64> = held_out.iter().map(|&s| combined(s, t2_limit, q_limit)).collect();
         let threshold = conservative_quantile(&mut scores, 1.0 - self.threshold.false_alarm_rate);
-        PcaDetector::from_persisted(PersistedPca {
+        PcaDetector::from_persisted(PcaRecord {
             schema: table.schema().clone(),
             standard: plane.standard.to_persisted(),
             eigenvalues: plane.eigenvalues,
@@ -600,9 +600,9 @@ impl AnomalyDetector for PcaDetector {
 
 /// What is written of a [`PcaDetector`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct PersistedPca {
+pub struct PcaRecord {
     schema: FeatureSchema,
-    standard: PersistedStandard,
+    standard: StandardRecord,
     eigenvalues: Vec<f64>,
     n_components: u32,
     components: Vec<f64>,
@@ -614,7 +614,7 @@ pub struct PersistedPca {
     n_rows: u64,
 }
 
-impl PersistedPca {
+impl PcaRecord {
     /// Everything the score's finiteness and meaning rest on.
     fn check(&self, width: usize) -> Result<()> {
         let k = self.n_components as usize;
@@ -658,10 +658,10 @@ impl PersistedPca {
 impl PersistentModel for PcaDetector {
     const KIND: &'static str = "detect.pca";
     const KIND_VERSION: u32 = 1;
-    type Persisted = PersistedPca;
+    type Persisted = PcaRecord;
 
-    fn to_persisted(&self) -> PersistedPca {
-        PersistedPca {
+    fn to_persisted(&self) -> PcaRecord {
+        PcaRecord {
             schema: self.schema.clone(),
             standard: self.plane.standard.to_persisted(),
             eigenvalues: self.plane.eigenvalues.clone(),
@@ -676,7 +676,7 @@ impl PersistentModel for PcaDetector {
         }
     }
 
-    fn from_persisted(p: PersistedPca) -> Result<Self> {
+    fn from_persisted(p: PcaRecord) -> Result<Self> {
         let fingerprint = fingerprint_of(Self::KIND, &p)?;
         let standard = Standard::from_persisted(p.standard.clone(), p.schema.len())?;
         p.check(standard.len())?;
@@ -886,7 +886,7 @@ mod tests {
         let good = fitted().to_persisted();
         assert!(good.q_limit.is_some());
         assert_eq!(PcaDetector::from_persisted(good.clone()).unwrap().to_persisted(), good);
-        type Break = fn(&mut PersistedPca);
+        type Break = fn(&mut PcaRecord);
         let breaks: [(&str, Break); 22] = [
             ("column out of range", |p| p.standard.columns[3] = 4),
             ("columns not increasing", |p| p.standard.columns[1] = 0),

@@ -16,14 +16,14 @@ const CONSTANT: f64 = 1e-13;
 /// Mean and standard deviation (divisor `n - 1`) of the columns that vary.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Standard {
-    persisted: PersistedStandard,
+    persisted: StandardRecord,
     /// `1 / scale`.
     rate: Vec<f64>,
 }
 
 /// How each column that takes part in the score is centred and scaled.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct PersistedStandard {
+pub(super) struct StandardRecord {
     /// Positions in the schema, increasing.
     pub columns: Vec<u32>,
     pub centre: Vec<f64>,
@@ -39,7 +39,7 @@ impl Standard {
             return Err(Error::insufficient("standard deviation", "at least 2 rows", rows.len()));
         }
         let n = rows.len() as f64;
-        let mut p = PersistedStandard {
+        let mut p = StandardRecord {
             columns: Vec::new(),
             centre: Vec::new(),
             scale: Vec::new(),
@@ -79,14 +79,14 @@ impl Standard {
         Ok(Self::from_checked(p))
     }
 
-    fn from_checked(persisted: PersistedStandard) -> Self {
+    fn from_checked(persisted: StandardRecord) -> Self {
         let rate = persisted.scale.iter().map(|s| 1.0 / s).collect();
         Self { persisted, rate }
     }
 
     /// # Errors
     /// `Persistence` unless lengths agree, columns increase below `n_columns` and all numbers are finite, scales positive.
-    pub fn from_persisted(p: PersistedStandard, n_columns: usize) -> Result<Self> {
+    pub fn from_persisted(p: StandardRecord, n_columns: usize) -> Result<Self> {
         let n = p.columns.len();
         let increasing = p.columns.windows(2).all(|w| w.first() < w.last());
         let in_range = p.columns.last().is_some_and(|&c| (c as usize) < n_columns);
@@ -100,7 +100,7 @@ impl Standard {
         Ok(Self::from_checked(p))
     }
 
-    pub fn to_persisted(&self) -> PersistedStandard {
+    pub fn to_persisted(&self) -> StandardRecord {
         self.persisted.clone()
     }
 

@@ -94,14 +94,6 @@ impl TelemetrySpec {
         self
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.per_channel() == 0 && !self.age
-    }
-
-    fn per_channel(&self) -> usize {
-        self.ewma.len() + self.slope.len() + self.residual_sd.len() + self.endpoint.len() + self.ewma_change.len()
-    }
-
     fn check(&self) -> Result<()> {
         let spans = self.slope.iter().chain(&self.residual_sd).chain(&self.endpoint);
         let lags = self.ewma_change.iter().map(|(_, lag)| lag);

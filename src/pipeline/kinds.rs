@@ -1,7 +1,7 @@
 //! The closed list of the models a chain may hold.
 
 use crate::{
-    detect::{MahalanobisDetector, MahalanobisParams, PcaDetector, PcaParams, PersistedMahalanobis, PersistedPca},
+    detect::{MahalanobisDetector, MahalanobisParams, MahalanobisRecord, PcaDetector, PcaParams, PcaRecord},
     error::{Error, Result},
     features::{FeatureSchema, FeatureTable, FeatureView},
     model::{AnomalyDetector, AnomalyScore, Assessment, OnlineModel, PersistentModel, RulEstimate},
@@ -68,9 +68,9 @@ pub(super) enum DetectorModel {
 #[derive(Serialize, Deserialize)]
 pub(super) enum DetectorRecord {
     #[serde(rename = "detect.pca")]
-    Pca(PersistedPca),
+    Pca(PcaRecord),
     #[serde(rename = "detect.mahalanobis")]
-    Mahalanobis(PersistedMahalanobis),
+    Mahalanobis(MahalanobisRecord),
 }
 
 /// Calls the same method of whichever model it is.
