@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 /// How operating regimes are found.
 ///
 /// With regimes, [`RegimeNormalizer`] clusters the rows on the *setting* columns by k-means (settings standardised, ten
-/// seeded starts, at most 4,096 rows evenly taken), then within each regime regresses every other column on the settings'
+/// seeded starts, at most 2,048 rows evenly taken), then within each regime regresses every other column on the settings'
 /// small deviation from the regime's centre and standardises what is left. Without settings all rows are one regime and
 /// only the standardisation remains.
 ///
@@ -46,7 +46,7 @@ enum Choice {
 /// The most regimes that may be asked for.
 const MAX_REGIMES: usize = 64;
 /// Rows the clusters are fitted on.
-const CLUSTER_ROWS: usize = 4_096;
+const CLUSTER_ROWS: usize = 2_048;
 /// Starts of k-means; the best is kept.
 const STARTS: usize = 10;
 /// `automatic` takes the smallest count that leaves at most this share of the settings' variance within regimes.
@@ -151,7 +151,7 @@ impl Regimes {
             let data = DatasetBase::from(rows.clone());
             let model = KMeans::params_with_rng(k, rng)
                 .n_runs(STARTS)
-                .max_n_iterations(200)
+                .max_n_iterations(100)
                 .tolerance(1e-6)
                 .fit(&data)
                 .map_err(|e| Error::not_converged(format!("k-means of {k} regimes: {e}")).with_source(e))?;
@@ -184,7 +184,10 @@ impl Regimes {
             }
             Choice::Automatic(n_max) => {
                 let mut found = single();
-                for k in 2..=n_max.min(n_distinct) {
+                let most = n_max.min(n_distinct);
+                // What the most regimes leave within them, fewer leave too: where that is too much there are none.
+                let grouped = most >= 2 && fitted(most)?.1 <= WITHIN_SHARE * total;
+                for k in 2..=if grouped { most } else { 1 } {
                     let (centroids, within, smallest) = fitted(k)?;
                     if within <= WITHIN_SHARE * total {
                         if smallest * stride >= n_least {
