@@ -371,6 +371,9 @@ impl RegimeNormalizer {
                 } else {
                     0.0
                 };
+                if !line.iter().all(|v| v.is_finite()) {
+                    line.fill(0.0); // readings whose sum overflows tell nothing
+                }
             }
         }
         self.lines = lines;
