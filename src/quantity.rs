@@ -88,13 +88,20 @@ impl Timestamp {
 }
 
 impl fmt::Display for Timestamp {
+    /// Seconds since the Unix epoch with as many decimals as the nanoseconds need: `241 s`, `0.5 s`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}.{:09} s",
-            self.0.div_euclid(1_000_000_000),
-            self.0.rem_euclid(1_000_000_000)
-        )
+        let nanos = self.0.unsigned_abs();
+        let (whole, mut rest) = (nanos / 1_000_000_000, nanos % 1_000_000_000);
+        write!(f, "{}{whole}", if self.0 < 0 { "-" } else { "" })?;
+        if rest != 0 {
+            let mut decimals = 9;
+            while rest % 10 == 0 {
+                rest /= 10;
+                decimals -= 1;
+            }
+            write!(f, ".{rest:0decimals$}")?;
+        }
+        f.write_str(" s")
     }
 }
 
@@ -192,6 +199,20 @@ mod tests {
             7.0
         );
         assert_eq!(Timestamp::from_secs(i64::MAX).nanos(), i64::MAX);
+    }
+
+    #[test]
+    fn instants_print_no_more_decimals_than_they_have() {
+        for (nanos, printed) in [
+            (0, "0 s"),
+            (241_000_000_000, "241 s"),
+            (1_050_000_000, "1.05 s"),
+            (1, "0.000000001 s"),
+            (-500_000_000, "-0.5 s"),
+            (i64::MIN, "-9223372036.854775808 s"),
+        ] {
+            assert_eq!(Timestamp::from_nanos(nanos).to_string(), printed);
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ pub use alarm::{AlarmPolicy, AlarmState, AlarmTransition};
 
 use crate::{
     model::{AnomalyScore, RulEstimate},
-    quantity::Timestamp,
+    quantity::{LifeUnit, Timestamp},
 };
 use serde::Serialize;
 use std::{fmt, sync::Arc};
@@ -44,6 +44,10 @@ impl Decision {
 pub struct Condition {
     /// Instant of the row.
     pub time: Timestamp,
+    /// Age of the machine at the row, in `life_unit`: 0 at its first row, unless it was commissioned before.
+    pub age: f64,
+    /// The unit of ages and remaining lives.
+    pub life_unit: LifeUnit,
     /// The detector's score.
     pub score: AnomalyScore,
     /// Remaining life, where the chain has a regressor.
@@ -65,8 +69,10 @@ pub const MAX_CAUSES: usize = 3;
 /// An active alarm: what, since when, which sensors, and the life left.
 ///
 /// ```text
-/// alarm since 2417.000000000 s: score 3.10 over 1.94 (Ps30 41%, T50 22%, phi 11%), RUL 38 (29..47) cycles
+/// alarm since cycle 241: score 3.10 over 1.94 (Ps30 41%, T50 22%, phi 11%), RUL 38 (29..47) cycles
 /// ```
+///
+/// A machine that counts other units than cycles prints its age: `alarm since age 240.5 h`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Alarm {
     /// Instant at which it was raised.
@@ -81,12 +87,24 @@ pub struct Alarm {
 
 impl fmt::Display for Alarm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let score = self.condition.score;
-        write!(
-            f,
-            "alarm since {}: score {:.2} over {:.2}",
-            self.since, score.value, score.threshold
-        )?;
+        let Condition {
+            time,
+            age,
+            life_unit,
+            score,
+            rul,
+        } = self.condition;
+        match life_unit {
+            LifeUnit::Cycles => {
+                let cycle = life_unit.between(Timestamp::default(), self.since);
+                write!(f, "alarm since cycle {cycle:.0}")?;
+            }
+            _ => {
+                let age = age - life_unit.between(self.since, time);
+                write!(f, "alarm since age {age:.1} {life_unit}")?;
+            }
+        }
+        write!(f, ": score {:.2} over {:.2}", score.value, score.threshold)?;
         let causes = self.causes.iter().flatten();
         for (i, cause) in causes.clone().enumerate() {
             write!(
@@ -100,9 +118,47 @@ impl fmt::Display for Alarm {
         if causes.count() > 0 {
             f.write_str(")")?;
         }
-        match self.condition.rul {
+        match rul {
             Some(rul) => write!(f, ", RUL {rul}"),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn alarms_say_since_when_in_the_unit_of_the_machine() {
+        let cause = |channel: &str, share| {
+            let channel = channel.into();
+            Some(Cause { channel, share })
+        };
+        let alarm = |life_unit: LifeUnit, causes, rul| Alarm {
+            since: life_unit.instant(241),
+            raised_now: false,
+            condition: Condition {
+                time: life_unit.instant(245),
+                age: 244.5,
+                life_unit,
+                score: AnomalyScore {
+                    value: 3.1,
+                    threshold: 1.94,
+                },
+                rul,
+            },
+            causes,
+        };
+        let rul = RulEstimate::new(38.0, 29.0, 47.0, 0.9, LifeUnit::Cycles).ok();
+        let causes = [cause("Ps30", 0.41), cause("T50", 0.22), None];
+        assert_eq!(
+            alarm(LifeUnit::Cycles, causes, rul).to_string(),
+            "alarm since cycle 241: score 3.10 over 1.94 (Ps30 41%, T50 22%), RUL 38 (29..47) cycles"
+        );
+        assert_eq!(
+            alarm(LifeUnit::Hours, [const { None }; MAX_CAUSES], None).to_string(),
+            "alarm since age 240.5 h: score 3.10 over 1.94"
+        );
     }
 }

@@ -105,19 +105,20 @@ impl Pipeline {
             *v = 0.0;
         }
         let view = FeatureView::new(self.front.detector_features.schema(), &scratch.front.detector_features)?;
+        let condition = |score| Condition {
+            time,
+            age,
+            life_unit: self.life_unit,
+            score,
+            rul,
+        };
         let score = match self.detector.assess(view)? {
             Assessment::Ready(score) => score,
             other => {
-                return Ok(other.map(|_| {
-                    Decision::Normal(Condition {
-                        time,
-                        score: NO_SCORE,
-                        rul,
-                    })
-                }));
+                return Ok(other.map(|score| Decision::Normal(condition(score))));
             }
         };
-        let condition = Condition { time, score, rul };
+        let condition = condition(score);
         let transition = self.alarm.step(&mut state.alarm, time, score.is_anomalous());
         let Some(since) = state.alarm.since() else {
             return Ok(Assessment::Ready(Decision::Normal(condition)));
@@ -179,11 +180,6 @@ impl Pipeline {
         outcomes.map_err(|e| e.context(format!("asset `{}`", asset.asset())))
     }
 }
-
-const NO_SCORE: crate::model::AnomalyScore = crate::model::AnomalyScore {
-    value: 0.0,
-    threshold: f64::INFINITY,
-};
 
 impl OnlineModel for Pipeline {
     type State = PipelineState;
