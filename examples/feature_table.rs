@@ -70,7 +70,11 @@ fn main() -> Result<()> {
     let table_seconds = start.elapsed().as_secs_f64();
     table::write_parquet(&mut features, &args.out)?;
     let n_bytes = std::fs::metadata(&args.out).map_err(|e| {
-        Error::new(prognos::ErrorKind::Io, format!("cannot look at `{}`", args.out.display())).with_source(e)
+        Error::new(
+            prognos::ErrorKind::Io,
+            format!("cannot look at `{}`", args.out.display()),
+        )
+        .with_source(e)
     })?;
 
     let (n_rows, n_columns) = features.shape();
@@ -100,7 +104,7 @@ fn main() -> Result<()> {
 
 /// The first rows of the first columns, and of the last.
 fn print_head(frame: &DataFrame) -> Result<()> {
-    let names = frame.get_column_names_str();
+    let names: Vec<&str> = frame.get_column_names().into_iter().map(|n| n.as_str()).collect();
     let n = names.len();
     let shown: Vec<&str> = if n > SHOWN.1 {
         [&names[..SHOWN.1 - 3], &names[n - 3..]].concat()

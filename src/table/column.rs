@@ -86,10 +86,7 @@ pub(super) struct Assets {
 /// The assets of a column of strings, categories or integers.
 pub(super) fn assets(frame: &DataFrame, name: &str) -> Result<Assets> {
     let dtype = column_of(frame.schema(), name)?;
-    let is_text = matches!(
-        dtype,
-        DataType::String | DataType::Categorical(..) | DataType::Enum(..)
-    );
+    let is_text = matches!(dtype, DataType::String | DataType::Categorical(..) | DataType::Enum(..));
     if !(is_text || dtype.is_integer()) {
         return Err(Error::input(
             &format!("type of frame column `{name}`"),

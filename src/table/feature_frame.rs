@@ -4,10 +4,10 @@ use super::{
     ASSET, RUL, TIME,
     column::{Floats, Keys, assets, floats, instant_dtype, readings},
     fleet_frame::fleet_from_frame,
-    layout::{FleetLayout, column_of},
+    layout::FleetLayout,
 };
 use crate::{
-    error::{Error, ErrorKind, Result},
+    error::{Error, Result},
     features::{FeatureSchema, FeatureTable, FeatureView},
     model::OnlineModel,
     pipeline::Pipeline,
@@ -58,7 +58,7 @@ const TRUE_RUL: &str = "true_rul";
 ///
 /// # Errors
 /// `SchemaMismatch` where the fleet's channels are not the model's, in its order; `InvalidInput` where its life is counted
-/// in another unit, or a feature is called like one of the other columns.
+/// in another unit.
 pub fn feature_frame(model: &Pipeline, fleet: &FleetHistory) -> Result<DataFrame> {
     expect_life_unit(model, fleet.life_unit())?;
     let names = |features: &FeatureSchema| features.features().iter().map(|f| f.name.clone()).collect::<Vec<_>>();
@@ -78,7 +78,7 @@ pub fn feature_frame(model: &Pipeline, fleet: &FleetHistory) -> Result<DataFrame
         ));
     }
 
-    let schema = frame_schema(model)?;
+    let schema = frame_schema(model);
     let n_rows = fleet.n_rows();
     let mut keys = Keys::new(ASSET, n_rows);
     let mut columns: Vec<Floats> = schema
@@ -113,7 +113,9 @@ pub fn feature_frame(model: &Pipeline, fleet: &FleetHistory) -> Result<DataFrame
                 rul.map(|r| r.upper),
                 lives.as_ref().and_then(|l| l.get(i)).copied(),
             ];
-            rest.iter_mut().zip(given).for_each(|(c, v)| c.push(v.unwrap_or(f64::NAN)));
+            rest.iter_mut()
+                .zip(given)
+                .for_each(|(c, v)| c.push(v.unwrap_or(f64::NAN)));
         }
     }
     let mut finished: Vec<Column> = keys.finish(TIME, model.life_unit()).into();
@@ -152,7 +154,7 @@ pub fn feature_frame(model: &Pipeline, fleet: &FleetHistory) -> Result<DataFrame
 /// As [`feature_frame`] and [`FleetLayout`] for what the frame's schema shows; the rest, as [`fleet_from_frame`], when it
 /// is collected.
 pub fn lazy_feature_frame(mut frame: LazyFrame, model: Arc<Pipeline>, layout: FleetLayout) -> Result<LazyFrame> {
-    /// Polars takes two maps of the same plan for the same, whatever they compute: a number keeps them apart.
+    /// Polars takes two maps over the same plan for one, whatever they compute: a number in the plan keeps them apart.
     const NUMBER: &str = "prognos: number of the map";
     static NEXT: AtomicU64 = AtomicU64::new(0);
 
@@ -169,7 +171,7 @@ pub fn lazy_feature_frame(mut frame: LazyFrame, model: Arc<Pipeline>, layout: Fl
     let mut taken: Vec<_> = taken.iter().map(col).collect();
     taken.push(lit(NEXT.fetch_add(1, Ordering::Relaxed)).alias(NUMBER));
 
-    let output: SchemaRef = Arc::new(frame_schema(&model)?);
+    let output: SchemaRef = Arc::new(frame_schema(&model));
     let compute = move |readings: DataFrame| {
         let fleet = fleet_from_frame(&readings, &layout);
         fleet
@@ -219,21 +221,15 @@ fn expect_life_unit(model: &Pipeline, given: crate::quantity::LifeUnit) -> Resul
     ))
 }
 
-/// The columns of a [`feature_frame`]; the keys come first.
-fn frame_schema(model: &Pipeline) -> Result<Schema> {
+/// The columns of a [`feature_frame`]; the keys come first. Features are `age` and names with a suffix: none is another's.
+fn frame_schema(model: &Pipeline) -> Schema {
     let mut schema = Schema::with_capacity(model.feature_schema().len() + 8);
     schema.with_column(ASSET.into(), DataType::String);
     schema.with_column(TIME.into(), instant_dtype(model.life_unit()));
     let features = model.feature_schema().features().iter().map(|f| f.name.as_str());
     let given = [SCORE, THRESHOLD, RUL, LOWER, UPPER, TRUE_RUL];
     for name in features.chain(given) {
-        if column_of(&schema, name).is_ok() {
-            return Err(Error::new(
-                ErrorKind::InvalidInput,
-                format!("names of the feature frame's columns: expected unique ones, got `{name}` twice"),
-            ));
-        }
         schema.with_column(name.into(), DataType::Float64);
     }
-    Ok(schema)
+    schema
 }

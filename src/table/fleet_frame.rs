@@ -27,7 +27,7 @@ use polars::prelude::{Column, DataFrame};
 /// fleet.push(AssetHistory::new("pump", times, vec![60.0, f64::NAN, 61.5], 1, EndOfLife::Failed)?)?;
 ///
 /// let frame = table::fleet_to_frame(&fleet)?;
-/// assert_eq!(frame.get_column_names_str(), ["asset", "time", "temperature", "rul"]);
+/// assert_eq!(frame.get_column_names(), ["asset", "time", "temperature", "rul"]);
 /// assert_eq!(frame.column("temperature")?.null_count(), 1);
 ///
 /// let layout = table::FleetLayout::new(LifeUnit::Hours).channels(fleet.channels().to_vec());
@@ -39,7 +39,11 @@ use polars::prelude::{Column, DataFrame};
 /// # Errors
 /// `InvalidInput` where a channel is called `asset`, `time` or `rul`.
 pub fn fleet_to_frame(fleet: &FleetHistory) -> Result<DataFrame> {
-    if let Some(taken) = fleet.channels().iter().find(|c| [ASSET, TIME, RUL].contains(&c.name.as_str())) {
+    if let Some(taken) = fleet
+        .channels()
+        .iter()
+        .find(|c| [ASSET, TIME, RUL].contains(&c.name.as_str()))
+    {
         return Err(Error::input(
             "channel names",
             format!("other than `{ASSET}`, `{TIME}`, `{RUL}`"),
@@ -94,7 +98,11 @@ pub fn fleet_from_frame(frame: &DataFrame, layout: &FleetLayout) -> Result<Fleet
             && time <= last
         {
             let got = format!("{time} after {last}, asset `{}`", found.names[a as usize]);
-            return Err(Error::input(&at(row, &layout.time), "above the asset's row before", got));
+            return Err(Error::input(
+                &at(row, &layout.time),
+                "above the asset's row before",
+                got,
+            ));
         }
         place.push(times.len());
         times.push(time);

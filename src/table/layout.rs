@@ -157,7 +157,14 @@ pub(super) fn column_of<'s>(schema: &'s Schema, name: &str) -> Result<&'s DataTy
         Error::input(
             &format!("frame column `{name}`"),
             "to be there",
-            format!("a frame of {}", if names.is_empty() { "none".into() } else { names.join(", ") }),
+            format!(
+                "a frame of {}",
+                if names.is_empty() {
+                    "none".into()
+                } else {
+                    names.join(", ")
+                }
+            ),
         )
     })
 }

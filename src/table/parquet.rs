@@ -23,7 +23,10 @@ pub fn write_parquet(frame: &mut DataFrame, path: impl AsRef<Path>) -> Result<()
     envelope::write_atomic(path, &bytes)
 }
 
-/// Reads a Parquet file.
+/// Reads a Parquet file, of this crate or another's.
+///
+/// Unlike a [model file](crate::envelope), Parquet has no checksum that is looked at: altered bytes may read as other
+/// numbers, and a file made to do harm may make Polars panic or ask for more memory than there is. Read what you trust.
 ///
 /// # Errors
 /// `Io` where the file cannot be read; `InvalidInput` where it is no Parquet file, truncated, or holds a type this build
@@ -37,7 +40,8 @@ pub fn read_parquet(path: impl AsRef<Path>) -> Result<DataFrame> {
 /// A Parquet file, or all that a pattern such as `fleet/*.parquet` names, as a lazy frame: only the schema is read now,
 /// and of the rest no more than the query needs when it is collected.
 ///
-/// Files must have the same columns. They are read in the order of their names.
+/// Files must have the same columns. They are read in the order of their names. As with [`read_parquet`], read what you
+/// trust.
 ///
 /// # Errors
 /// `InvalidParameter` for a URL or a path that is not UTF-8; `Io` where no file is there; `InvalidInput` for a file that
