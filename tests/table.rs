@@ -577,6 +577,48 @@ fn truncated_files_are_refused() {
     }
 }
 
+/// `fleet_pyarrow.parquet`, of types that this crate writes nowhere; the numbers are those of `make_parquet.py`.
+#[test]
+fn files_of_other_programs_are_read() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/fleet_pyarrow.parquet");
+    let layout = FleetLayout::new(LifeUnit::Hours).asset("unit").time("when");
+    for frame in [
+        table::read_parquet(path).unwrap(),
+        table::scan_parquet(path).unwrap().collect().unwrap(),
+    ] {
+        let fleet = table::fleet_from_frame(&frame, &layout).unwrap();
+        let channels: Vec<&str> = fleet.channels().iter().map(|c| c.name.as_str()).collect();
+        assert_eq!(channels, ["load", "t", "step", "code", "count"]);
+        assert_eq!(
+            fleet.assets().iter().map(|a| a.asset()).collect::<Vec<_>>(),
+            ["east", "west"]
+        );
+        let mut n_rows = 0;
+        for asset in fleet.assets() {
+            let of_asset = (0..12).filter(|i| (i % 3 == 0) == (asset.asset() == "east"));
+            for ((time, row), i) in asset.rows().zip(of_asset) {
+                assert_eq!(time.nanos(), 1_700_000_000_000_000_000 + 250_000_000 * i);
+                let load = if i == 5 { f64::NAN } else { (i * 37 % 256) as f64 };
+                let t = if i == 4 {
+                    f64::NAN
+                } else {
+                    f64::from((20.1 + i as f64) as f32)
+                };
+                let expected = [load, t, (-300 + 55 * i) as f64, (i - 6) as f64, (40_000 + i) as f64];
+                assert!(
+                    row.iter().zip(expected).all(|(a, b)| a.to_bits() == b.to_bits()),
+                    "{row:?}, {expected:?}"
+                );
+                n_rows += 1;
+            }
+        }
+        assert_eq!(n_rows, 12);
+        let summary = table::asset_summary(frame.lazy(), &layout).unwrap().collect().unwrap();
+        assert_eq!(floats(&summary, "load_missing"), [Some(0.0), Some(1.0 / 8.0)]);
+        assert_eq!(floats(&summary, "t_missing"), [Some(0.0), Some(1.0 / 8.0)]);
+    }
+}
+
 // ------------------------------------------------------------------------------------------------------- features
 
 fn fitted(fleet: &FleetHistory, with_rul: bool) -> Pipeline {
