@@ -894,8 +894,9 @@ fn lazy_features_are_the_eager_ones() {
     let lazy = table::lazy_feature_frame(scan(), model.clone(), layout.clone()).unwrap();
     let schema = lazy.clone().collect_schema().unwrap();
     assert_eq!(schema.as_ref(), eager.schema().as_ref());
-    let collected = lazy.clone().collect().unwrap();
-    assert!(collected.equals_missing(&eager));
+    assert!(lazy.clone().collect().unwrap().equals_missing(&eager));
+    let streamed = lazy.clone().collect_with_engine(Engine::Streaming).unwrap();
+    assert!(streamed.unwrap_single().equals_missing(&eager));
 
     // A filter after must see features computed over all rows; one before makes the fleet smaller.
     let late = lit(fleet.life_unit().instant(100).nanos());
@@ -952,10 +953,18 @@ fn summary_is_that_of_a_naive_loop() {
         table::write_parquet(&mut part, dir.path().join(format!("{i}.parquet"))).unwrap();
     }
     let scan = table::scan_parquet(dir.path().join("*.parquet")).unwrap();
-    let summary = table::asset_summary(scan, &FleetLayout::new(fleet.life_unit()))
-        .unwrap()
-        .collect()
-        .unwrap();
+    let summary = table::asset_summary(scan, &FleetLayout::new(fleet.life_unit())).unwrap();
+    expect_summary(&summary.clone().collect().unwrap(), &fleet);
+    // What is larger than memory goes through the other engine.
+    expect_summary(
+        &summary.collect_with_engine(Engine::Streaming).unwrap().unwrap_single(),
+        &fleet,
+    );
+}
+
+/// Holds a summary against sums over the fleet itself.
+#[track_caller]
+fn expect_summary(summary: &DataFrame, fleet: &FleetHistory) {
     assert_eq!(summary.shape(), (fleet.assets().len(), 4 + 3 * fleet.channels().len()));
 
     let mut assets: Vec<&AssetHistory> = fleet.assets().iter().collect();
@@ -977,7 +986,7 @@ fn summary_is_that_of_a_naive_loop() {
             let sd = (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (k - 1.0)).sqrt();
             // Sums of k terms: k roundings, relative to the largest partial sum.
             let close = |name: &str, expected: f64| {
-                let got = floats(&summary, &format!("{}_{name}", channel.name))[i].unwrap();
+                let got = floats(summary, &format!("{}_{name}", channel.name))[i].unwrap();
                 let tolerance = 4.0 * k * f64::EPSILON * (mean.abs() + sd);
                 assert!(
                     (got - expected).abs() <= tolerance,
@@ -987,7 +996,7 @@ fn summary_is_that_of_a_naive_loop() {
             };
             close("mean", mean);
             close("sd", sd);
-            let missing = floats(&summary, &format!("{}_missing", channel.name))[i];
+            let missing = floats(summary, &format!("{}_missing", channel.name))[i];
             assert_eq!(missing, Some((n - k) / n));
         }
     }

@@ -74,7 +74,7 @@ pub fn fleet_to_frame(fleet: &FleetHistory) -> Result<DataFrame> {
 /// ran backwards is a fault to look at (`frame.sort(["asset", "time"], ..)` sorts where it is not). Assets are in the
 /// order of their first rows. A frame without a row is a fleet without assets.
 ///
-/// Cost: `O(n_rows n_channels)`; memory: the fleet, and one column beside it.
+/// Cost: `O(n_rows n_channels)`; memory: the fleet, and a few columns beside it.
 ///
 /// # Errors
 /// `InvalidInput`, naming the column and row (from 0), for a column that is missing or of a type that

@@ -17,7 +17,7 @@ use polars::prelude::{DataType, Expr, LazyFrame, NULL, SortMultipleOptions, col,
 ///
 /// Readings may come in any order; channels are those of the layout, or every numeric column it does not name otherwise.
 /// Lazy from end to end: over a [scan](super::scan_parquet), only the columns of the layout are read, and a fleet larger
-/// than memory can be summed up with Polars' streaming engine.
+/// than memory is summed up by `collect_with_engine(Engine::Streaming)`, equal but for rounding.
 ///
 /// ```
 /// use prognos::{quantity::LifeUnit, table::{self, polars::prelude::*}};
