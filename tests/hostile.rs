@@ -711,12 +711,15 @@ fn a_sensor_dead_for_good_keeps_its_machine_assessed() {
     }
 }
 
+/// Changes window `k`'s samples and their instant; `false` where they are to be refused.
+type SampleFault = dyn Fn(usize, &mut [Vec<f64>; 2], &mut i64) -> bool;
+
 #[test]
 fn samples_that_are_wrong_touch_one_machine_alone() {
     let fleet = chains::bearings(8);
     let model = chains::vibration().fit(&fleet).unwrap();
     let window = |bearing: usize, k: usize| chains::vibration_window(bearing, k, 50);
-    let run = |fault: &dyn Fn(usize, &mut [Vec<f64>; 2], &mut i64) -> bool| {
+    let run = |fault: &SampleFault| {
         let mut live: Fleet = Fleet::new(model.clone());
         let (mut good, mut bad) = (Vec::new(), Vec::new());
         for k in 0..30 {
@@ -744,7 +747,7 @@ fn samples_that_are_wrong_touch_one_machine_alone() {
     };
     let (clean, n) = run(&|_, _, _| true);
     assert_eq!((clean.len(), n), (30, 30));
-    let faults: [&dyn Fn(usize, &mut [Vec<f64>; 2], &mut i64) -> bool; 8] = [
+    let faults: [&SampleFault; 8] = [
         &|_, s, _| {
             s[0].fill(f64::NAN);
             true
