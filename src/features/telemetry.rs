@@ -884,14 +884,30 @@ mod tests {
     #[test]
     fn rows_too_close_together_have_no_slope() {
         let x = TelemetryExtractor::new(&schema(1), &[(vec![0], telemetry().slope([30.0]))]).unwrap();
-        let (mut state, mut out) = (x.new_state(), [0.0]);
-        let mut age = 0.0;
-        for i in 0..40 {
-            // Rows a second apart, then a burst a millionth of that apart, alternately.
-            age += if i % 8 < 2 { 29.0 } else { 1e-6 };
-            let value = if i % 2 == 0 { 1.0 } else { -1.0 };
-            x.step_into(&mut state, age, &[value], &mut out).unwrap();
-            assert!(out[0].is_nan() || out[0].abs() <= 1e7, "{} at {i}", out[0]);
+        for spacing in [1e-2, 1e-4, 1e-6, 1e-8] {
+            let (mut state, mut out) = (x.new_state(), [0.0]);
+            x.step_into(&mut state, 0.0, &[0.0], &mut out).unwrap();
+            // A burst that starts just before the first row leaves the window, and is all that is left of it then.
+            let mut rows = Vec::new();
+            for i in 0..12 {
+                let age = 30.0 + spacing * (f64::from(i) - 2.5);
+                let value = f64::from(i * 7 % 5);
+                x.step_into(&mut state, age, &[value], &mut out).unwrap();
+                rows.push((age - 30.0, value));
+                if i < 3 {
+                    continue;
+                }
+                let n = rows.len() as f64;
+                let (mt, mv) = (
+                    rows.iter().map(|r| r.0).sum::<f64>() / n,
+                    rows.iter().map(|r| r.1).sum::<f64>() / n,
+                );
+                let stt: f64 = rows.iter().map(|(t, _)| (t - mt).powi(2)).sum();
+                let slope = rows.iter().map(|(t, v)| (t - mt) * (v - mv)).sum::<f64>() / stt;
+                let near = (out[0] - slope).abs() <= 1e-2 / spacing;
+                assert!(near || out[0].is_nan(), "{} for {slope}, rows {spacing} apart", out[0]);
+                assert!(spacing < 1e-3 || near, "rows {spacing} apart are far enough");
+            }
         }
     }
 
