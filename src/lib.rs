@@ -20,6 +20,8 @@ pub mod pipeline;
 pub mod fleet;
 #[cfg(feature = "datasets")]
 pub mod dataset;
+#[cfg(feature = "polars")]
+pub mod table;
 pub mod simulate;
 
 pub use error::{Error, ErrorKind, Result};

@@ -497,7 +497,7 @@ mod tests {
         let lower = array![[2.0, 0.0, 0.0], [1.0, 4.0, 0.0], [3.0, -2.0, 0.5]];
         let w = inverse_lower(&lower);
         let full = array![[w[0], 0.0, 0.0], [w[1], w[2], 0.0], [w[3], w[4], w[5]]];
-        assert_eq!(full.dot(&lower), Array2::eye(3));
+        assert_eq!(full.dot(&lower), Array2::<f64>::eye(3));
     }
 
     #[test]

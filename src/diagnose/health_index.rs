@@ -478,6 +478,45 @@ mod tests {
         assert!(worn.iter().all(|v| v.is_finite()));
     }
 
+    /// Against scikit-learn's ridge and SciPy's (generalised) eigenvectors; `tests/golden/make_regression.py` made the numbers.
+    #[test]
+    fn indices_are_those_of_scikit_learn_and_scipy() {
+        let golden: serde_json::Value =
+            serde_json::from_str(include_str!("../../tests/golden/regression.json")).unwrap();
+        let golden = &golden["health"];
+        let numbers =
+            |v: &serde_json::Value| -> Vec<f64> { v.as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect() };
+        let rows: Vec<Vec<f64>> = golden["z"].as_array().unwrap().iter().map(numbers).collect();
+        let rul = numbers(&golden["rul"]);
+        let labelled = rows.iter().enumerate().map(|(i, z)| LabelledRow {
+            sensors: z,
+            regime: golden["regime"][i].as_u64().unwrap() as usize,
+            rul: Some(rul[i]),
+            starts_asset: golden["starts"][i].as_bool().unwrap(),
+        });
+        let (principal, signal) = (&golden["principal"], &golden["signal"]);
+        let params = HealthIndicesParams::default()
+            .label_caps(numbers(&golden["caps"]))
+            .ridge(golden["ridge"].as_f64().unwrap())
+            .late_life(golden["late"].as_f64().unwrap())
+            .principal_components(principal.as_array().unwrap().len())
+            .signal_to_noise_components(signal.as_array().unwrap().len());
+        let schema = FeatureSchema::of_channels(&["a", "b", "c", "d", "e"].map(|n| Channel::new(n, "SD"))).unwrap();
+        let h = HealthIndices::fit(&params, &schema, 2, labelled).unwrap();
+        let all = |v: &serde_json::Value| v.as_array().unwrap().iter().flat_map(numbers).collect::<Vec<_>>();
+        // Some 400 rows of numbers near one: sums are good to 1e-13, and the smallest gap between the eigenvalues taken
+        // and the next is a hundredth of the largest.
+        for (what, got, expected) in [
+            ("regressions", &h.by_regime, all(&golden["by_regime"])),
+            ("directions", &h.shared, [all(principal), all(signal)].concat()),
+        ] {
+            assert_eq!(got.len(), expected.len(), "{what}");
+            for (i, (g, e)) in got.iter().zip(&expected).enumerate() {
+                assert!((g - e).abs() < 1e-9, "{what} {i}: {e} expected, {g}");
+            }
+        }
+    }
+
     #[test]
     fn what_cannot_be_fitted_is_named() {
         let rows = rows();

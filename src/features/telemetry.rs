@@ -10,6 +10,16 @@ const MAX_SPAN: f64 = 1e6;
 const DEFAULT_MAX_ROWS: usize = 512;
 /// Rows a straight line needs before its slope is given.
 const LEAST_ROWS_FOR_SLOPE: f64 = 3.0;
+/// Features of one channel at most.
+const MAX_FEATURES_A_CHANNEL: usize = 1_000;
+/// Features of all channels at most, as in a schema.
+const MAX_FEATURES: usize = 65_535;
+/// An EWMA's weight decays no further: a sensor that is silent for good holds its last value instead of underflowing.
+/// Against the weight of one reading it is nothing.
+const LEAST_WEIGHT: f64 = 1e-100;
+/// Rows whose instants vary by less than this part of their squares, counted from the sums' origin, lie too close together
+/// for a slope: it would be all rounding.
+const LEAST_SPREAD: f64 = 1e-12;
 
 /// Which rolling features are computed of each channel; spans are in life units.
 ///
@@ -22,7 +32,7 @@ const LEAST_ROWS_FOR_SLOPE: f64 = 3.0;
 /// | `ewma_<s>_change_<l>` | `ewma_<s>` now less `ewma_<s>` at the latest row with `t_i <= t - l` |
 ///
 /// A missing reading (NaN) is left out of its channel's sums; the EWMA then holds. Slope, residual and endpoint are NaN
-/// below three readings, the change before there is a row old enough, the EWMA before the first reading.
+/// below three readings, or where these lie too close together in time to tell a slope; the change before there is a row old enough, the EWMA before the first reading.
 ///
 /// ```
 /// let spec = prognos::features::telemetry().ewma([3.0, 12.0]).slope([15.0, 30.0]).age();
@@ -94,7 +104,20 @@ impl TelemetrySpec {
         self
     }
 
+    /// Features of each channel.
+    fn n_features(&self) -> usize {
+        let lines = self.slope.len() + self.residual_sd.len() + self.endpoint.len();
+        self.ewma.len() + lines + self.ewma_change.len()
+    }
+
     fn check(&self) -> Result<()> {
+        if self.n_features() > MAX_FEATURES_A_CHANNEL {
+            return Err(Error::parameter(
+                "telemetry features of a channel",
+                format!("at most {MAX_FEATURES_A_CHANNEL}"),
+                self.n_features(),
+            ));
+        }
         let spans = self.slope.iter().chain(&self.residual_sd).chain(&self.endpoint);
         let lags = self.ewma_change.iter().map(|(_, lag)| lag);
         for span in spans.chain(lags) {
@@ -176,8 +199,17 @@ impl TelemetryExtractor {
             });
         }
         let mut built = Vec::with_capacity(groups.len());
+        let mut n_features = 0usize;
         for (channels, spec) in groups {
             spec.check()?;
+            n_features = n_features.saturating_add(channels.len().saturating_mul(spec.n_features()));
+            if n_features > MAX_FEATURES {
+                return Err(Error::input(
+                    "telemetry features",
+                    format!("at most {MAX_FEATURES}"),
+                    n_features,
+                ));
+            }
             let group = Group::new(channels.clone(), spec);
             for &c in channels {
                 let source = input
@@ -235,7 +267,7 @@ impl TelemetryExtractor {
             ));
         }
         let dt = if state.n_rows == 0 { 0.0 } else { age - state.age };
-        state.n_rows += 1;
+        state.n_rows = state.n_rows.saturating_add(1);
         state.age = age;
         let mut at = usize::from(self.age);
         out[..at].fill(age);
@@ -462,11 +494,13 @@ impl GroupState {
         let n_channels = group.channels.len();
         let n_decays = group.decays.len();
         for (d, &decay) in group.decays.iter().enumerate() {
-            let factor = if dt == 1.0 { decay } else { libm::pow(decay, dt) };
+            let factor = if dt == 1.0 { decay } else { libm::pow(decay, dt) }.max(LEAST_WEIGHT);
             for (k, &c) in group.channels.iter().enumerate() {
                 let [sum, weight] = &mut self.ewma[k * n_decays + d];
-                *sum *= factor;
-                *weight *= factor;
+                if *weight > LEAST_WEIGHT {
+                    *sum *= factor;
+                    *weight *= factor;
+                }
                 let v = row[c];
                 if v.is_finite() {
                     *sum += v;
@@ -500,6 +534,13 @@ impl GroupState {
         for (i, &span) in group.spans.iter().enumerate() {
             while self.lines[i].skipped < self.ages.len() && self.age_of(self.lines[i].skipped) <= age - span {
                 self.take_from_line(i, n_channels, width);
+            }
+            if self.lines[i].skipped == self.ages.len() {
+                // Nothing is left: times count anew, or their squares would drown the next rows' differences.
+                let line = &mut self.lines[i];
+                line.origin = age;
+                line.since_rebuild = 0;
+                line.sums.fill([0.0; 6]);
             }
         }
         for (b, &lag) in group.lags.iter().enumerate() {
@@ -556,7 +597,7 @@ impl GroupState {
 
     fn add_to_line(&mut self, i: usize, slot: usize, age: f64, n_channels: usize, width: usize) {
         let n_in_window = self.ages.len() - self.lines[i].skipped;
-        self.lines[i].since_rebuild += 1;
+        self.lines[i].since_rebuild = self.lines[i].since_rebuild.saturating_add(1);
         if self.lines[i].since_rebuild > n_in_window.max(16) {
             return self.rebuild_line(i, age, n_channels, width);
         }
@@ -641,7 +682,7 @@ impl LineSums {
     fn fit(&self, k: usize, age: f64) -> (f64, f64, f64) {
         let [n, t, tt, v, tv, vv] = self.sums[k];
         let stt = tt - t * t / n;
-        if !(n >= LEAST_ROWS_FOR_SLOPE && stt > 0.0) {
+        if !(n >= LEAST_ROWS_FOR_SLOPE && stt > LEAST_SPREAD * tt) {
             return (f64::NAN, f64::NAN, f64::NAN);
         }
         let stv = tv - t * v / n;
@@ -795,6 +836,74 @@ mod tests {
             "{} {slope}",
             out[0]
         );
+    }
+
+    #[test]
+    fn a_silent_sensor_holds_its_mean() {
+        let spec = || telemetry().ewma([1.0, 3.0, 50.0]);
+        let x = TelemetryExtractor::new(&schema(1), &[(vec![0], spec())]).unwrap();
+        let (mut state, mut out) = (x.new_state(), [0.0; 3]);
+        for i in 0..30 {
+            x.step_into(&mut state, f64::from(i), &[7.25], &mut out).unwrap();
+        }
+        for i in 30..100_000 {
+            x.step_into(&mut state, f64::from(i), &[f64::NAN], &mut out).unwrap();
+            assert!(out.iter().all(|v| (v - 7.25).abs() < 1e-12), "{out:?} at {i}");
+        }
+        x.step_into(&mut state, 1e9, &[f64::NAN], &mut out).unwrap();
+        assert!(out.iter().all(|v| (v - 7.25).abs() < 1e-12), "{out:?}");
+        // Its first reading after that is all there is.
+        x.step_into(&mut state, 1e9 + 1.0, &[-3.5], &mut out).unwrap();
+        assert!(out.iter().all(|v| (v + 3.5).abs() < 1e-12), "{out:?}");
+    }
+
+    #[test]
+    fn lines_begin_anew_after_a_long_gap() {
+        let spec = telemetry().slope([10.0]).residual_sd([10.0]).endpoint([10.0]);
+        let x = TelemetryExtractor::new(&schema(1), &[(vec![0], spec)]).unwrap();
+        for (first, gap) in [(0.0, 3e7), (0.0, 1e10), (1e10, 1e3)] {
+            let (mut state, mut out) = (x.new_state(), [0.0; 3]);
+            for i in 0..20 {
+                x.step_into(&mut state, first + f64::from(i), &[5.0], &mut out).unwrap();
+            }
+            for i in 0..30 {
+                let t = f64::from(i);
+                x.step_into(&mut state, first + gap + t, &[2.0 * t - 40.0], &mut out)
+                    .unwrap();
+                if i < 2 {
+                    assert!(out.iter().all(|v| v.is_nan()), "{out:?}");
+                } else {
+                    let expected = [2.0, 0.0, 2.0 * t - 40.0];
+                    let near = |(a, b): (&f64, &f64)| (a - b).abs() < 1e-6;
+                    assert!(out.iter().zip(&expected).all(near), "{out:?} at {i} after {gap}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn rows_too_close_together_have_no_slope() {
+        let x = TelemetryExtractor::new(&schema(1), &[(vec![0], telemetry().slope([30.0]))]).unwrap();
+        let (mut state, mut out) = (x.new_state(), [0.0]);
+        let mut age = 0.0;
+        for i in 0..40 {
+            // Rows a second apart, then a burst a millionth of that apart, alternately.
+            age += if i % 8 < 2 { 29.0 } else { 1e-6 };
+            let value = if i % 2 == 0 { 1.0 } else { -1.0 };
+            x.step_into(&mut state, age, &[value], &mut out).unwrap();
+            assert!(out[0].is_nan() || out[0].abs() <= 1e7, "{} at {i}", out[0]);
+        }
+    }
+
+    #[test]
+    fn a_request_for_too_much_is_refused_before_it_is_built() {
+        let e = TelemetryExtractor::new(&schema(1), &[(vec![], telemetry().slope((1..=2000).map(f64::from)))]);
+        let e = e.unwrap_err();
+        assert!(e.to_string().contains("at most 1000"), "{e}");
+        let wide = schema(1000);
+        let spec = telemetry().slope((1..=500).map(f64::from));
+        let e = TelemetryExtractor::new(&wide, &[((0..1000).collect(), spec)]).unwrap_err();
+        assert!(e.to_string().contains("at most 65535"), "{e}");
     }
 
     #[test]

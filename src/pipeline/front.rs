@@ -99,7 +99,8 @@ impl FrontEnd {
         self.detector_features.check_state(&state.detector_features)
     }
 
-    /// Takes a raw row at `age` into `state`, leaving its features in `scratch`; an unusable one leaves `state` as it was.
+    /// Takes a raw row at `age` into `state`, leaving its features in `scratch`, each finite or NaN; an unusable one leaves
+    /// `state` as it was.
     pub(super) fn step(
         &self,
         state: &mut FrontState,
@@ -107,6 +108,11 @@ impl FrontEnd {
         row: &[f64],
         scratch: &mut FrontScratch,
     ) -> Result<std::result::Result<(), UnusableReason>> {
+        // Instants may differ by less than an age can tell.
+        let follows = |s: &TelemetryState| s.n_rows() == 0 || age > s.age();
+        if !(follows(&state.features) && follows(&state.detector_features)) {
+            return Ok(Err(UnusableReason::TimeNotIncreasing));
+        }
         let n = self.normalizer.output().len();
         let (sensors, indices) = scratch.joined.split_at_mut(n);
         let regime = match self.normalizer.normalize_into(row, sensors)? {
@@ -122,6 +128,9 @@ impl FrontEnd {
         let detector = &mut state.detector_features;
         self.detector_features
             .step_into(detector, age, &scratch.joined[..n], &mut scratch.detector_features)?;
+        for v in scratch.features.iter_mut().chain(&mut scratch.detector_features) {
+            *v = if v.is_finite() { *v } else { f64::NAN };
+        }
         Ok(Ok(()))
     }
 

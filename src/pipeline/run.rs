@@ -42,8 +42,18 @@ impl PipelineState {
 #[derive(Clone, Debug)]
 pub struct PipelineScratch {
     front: FrontScratch,
+    /// Whether `front` holds the features of the last row.
+    has_features: bool,
     contributions: Vec<f64>,
     by_cause: Vec<f64>,
+}
+
+impl PipelineScratch {
+    /// The features of the row last stepped with these buffers, in the order of [`Pipeline::feature_schema`], NaN where
+    /// one is not defined yet; `None` where that row could not be used.
+    pub fn features(&self) -> Option<&[f64]> {
+        self.has_features.then_some(self.front.features.as_slice())
+    }
 }
 
 impl Pipeline {
@@ -51,6 +61,7 @@ impl Pipeline {
     pub fn new_scratch(&self) -> PipelineScratch {
         PipelineScratch {
             front: self.front.new_scratch(),
+            has_features: false,
             contributions: vec![0.0; self.cause_of_feature.len()],
             by_cause: vec![0.0; self.cause_names.len()],
         }
@@ -75,6 +86,7 @@ impl Pipeline {
         x: FeatureView<'_>,
         scratch: &mut PipelineScratch,
     ) -> Result<Assessment<Decision>> {
+        scratch.has_features = false;
         self.schema().expect(x.schema())?;
         if state.model != self.fingerprint {
             return Err(Error::state(
@@ -92,6 +104,7 @@ impl Pipeline {
         if let Err(reason) = self.front.step(&mut state.front, age, x.values(), &mut scratch.front)? {
             return Ok(Assessment::Unusable(reason));
         }
+        scratch.has_features = true;
         state.born = Some(born);
         state.last = Some(time);
         let rul = match &self.rul {

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 /// How operating regimes are found.
 ///
 /// With regimes, [`RegimeNormalizer`] clusters the rows on the *setting* columns by k-means (settings standardised, ten
-/// seeded starts, at most 4,096 rows evenly taken), then within each regime regresses every other column on the settings'
+/// seeded starts, at most 2,048 rows evenly taken), then within each regime regresses every other column on the settings'
 /// small deviation from the regime's centre and standardises what is left. Without settings all rows are one regime and
 /// only the standardisation remains.
 ///
@@ -46,7 +46,7 @@ enum Choice {
 /// The most regimes that may be asked for.
 const MAX_REGIMES: usize = 64;
 /// Rows the clusters are fitted on.
-const CLUSTER_ROWS: usize = 4_096;
+const CLUSTER_ROWS: usize = 2_048;
 /// Starts of k-means; the best is kept.
 const STARTS: usize = 10;
 /// `automatic` takes the smallest count that leaves at most this share of the settings' variance within regimes.
@@ -151,7 +151,7 @@ impl Regimes {
             let data = DatasetBase::from(rows.clone());
             let model = KMeans::params_with_rng(k, rng)
                 .n_runs(STARTS)
-                .max_n_iterations(200)
+                .max_n_iterations(100)
                 .tolerance(1e-6)
                 .fit(&data)
                 .map_err(|e| Error::not_converged(format!("k-means of {k} regimes: {e}")).with_source(e))?;
@@ -184,7 +184,10 @@ impl Regimes {
             }
             Choice::Automatic(n_max) => {
                 let mut found = single();
-                for k in 2..=n_max.min(n_distinct) {
+                let most = n_max.min(n_distinct);
+                // What the most regimes leave within them, fewer leave too: where that is too much there are none.
+                let grouped = most >= 2 && fitted(most)?.1 <= WITHIN_SHARE * total;
+                for k in 2..=if grouped { most } else { 1 } {
                     let (centroids, within, smallest) = fitted(k)?;
                     if within <= WITHIN_SHARE * total {
                         if smallest * stride >= n_least {
@@ -230,8 +233,9 @@ fn count_distinct(rows: &Array2<f64>, enough: usize) -> usize {
 ///
 /// For regime `r` (the nearest centre), settings `s` and sensor `x`:
 /// `z = (x - a_r - b_r . (s - c_r)) / sd_r`. Settings and columns that are constant in every regime are left out of the
-/// normalised row. A missing reading stays NaN; one beyond 10^6 standard deviations becomes NaN. A missing setting makes
-/// the row unusable. Cost `O(n_regimes n_settings + n_sensors n_settings)` a row, no allocation.
+/// normalised row. A missing reading stays NaN; one beyond 10^6 standard deviations becomes NaN. A setting that is missing,
+/// or as far out, makes the row unusable. Cost `O(n_regimes n_settings + n_sensors n_settings)` a row, no allocation up
+/// to 64 settings.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RegimeNormalizer {
     input: FeatureSchema,
@@ -368,6 +372,9 @@ impl RegimeNormalizer {
                 } else {
                     0.0
                 };
+                if !line.iter().all(|v| v.is_finite()) {
+                    line.fill(0.0); // readings whose sum overflows tell nothing
+                }
             }
         }
         self.lines = lines;
@@ -455,7 +462,8 @@ impl RegimeNormalizer {
         })
     }
 
-    /// Regime of a row, its settings' standardised gap from the centre in `gap`; `None` where a setting is missing.
+    /// Regime of a row, its settings' standardised gap from the centre in `gap`; `None` where a setting is missing or out of
+    /// all bounds.
     fn regime_into(&self, row: &[f64], gap: &mut [f64]) -> Option<usize> {
         let n = self.setting_columns.len();
         if n == 0 {
@@ -470,6 +478,9 @@ impl RegimeNormalizer {
         }
         // Standardise in place: `transform_into` wants two slices.
         self.settings.transform_in_place(gap);
+        if !gap.iter().all(|g| g.abs() <= LARGEST_READING) {
+            return None;
+        }
         let distance = |c: &[f64]| c.iter().zip(&*gap).map(|(c, g)| (g - c) * (g - c)).sum::<f64>();
         let mut best = (0, f64::INFINITY);
         for (r, c) in self.centroids.chunks_exact(n).enumerate() {
@@ -485,7 +496,7 @@ impl RegimeNormalizer {
     }
 
     /// Writes the normalised sensors of `row` into `out` and gives the regime, or why the row is unusable (`out` is then
-    /// unspecified): a setting is missing, or more than half of the sensors are.
+    /// unspecified): a setting is missing or out of all bounds, or more than half of the sensors are.
     ///
     /// # Errors
     /// `SchemaMismatch` where `row` or `out` has another length than the schemas.
@@ -498,16 +509,18 @@ impl RegimeNormalizer {
             ));
         }
         let n = self.setting_columns.len();
-        let mut gap = smallvec::SmallVec::<[f64; 8]>::from_elem(0.0, n);
+        let mut gap = smallvec::SmallVec::<[f64; 64]>::from_elem(0.0, n);
         let missing = |n_missing: usize, first: usize| UnusableReason::MissingValues {
             n_missing: n_missing as u32,
             n_values: row.len() as u32,
             first: first as u32,
         };
         let Some(regime) = self.regime_into(row, &mut gap) else {
-            let absent = |c: &&usize| !row[**c].is_finite();
-            let first = self.setting_columns.iter().find(absent).copied().unwrap_or(0);
-            return Ok(Err(missing(self.setting_columns.iter().filter(absent).count(), first)));
+            let sound = |i: usize, x: f64| x.is_finite() && self.settings.standard(i, x).abs() <= LARGEST_READING;
+            let columns = self.setting_columns.iter().enumerate();
+            let mut absent = columns.filter(|(i, c)| !sound(*i, row[**c])).map(|(_, c)| *c);
+            let first = absent.next().unwrap_or(0);
+            return Ok(Err(missing(1 + absent.count(), first)));
         };
         let width = n + 2;
         let lines = self.lines[regime * self.sensor_columns.len() * width..].chunks_exact(width);
@@ -707,6 +720,11 @@ mod tests {
                 first: 1
             }
         );
+        // A setting as far out is none: the nearest of such distances is no regime.
+        for wild in [1e9, f64::MAX, f64::MIN] {
+            lost[1] = wild;
+            assert_eq!(n.normalize_into(&lost, &mut z).unwrap().unwrap_err(), reason);
+        }
         assert_eq!(
             n.normalize_into(&lost[..4], &mut z).unwrap_err().kind(),
             ErrorKind::SchemaMismatch

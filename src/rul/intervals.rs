@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 
 /// Bins asked for; fewer where rows are few.
 const N_BINS: usize = 7;
+/// Lives and residuals in magnitude at most, so that differences stay finite.
+const LARGEST: f64 = 1e300;
 /// Rows a bin needs for its residuals to be trusted.
 const LEAST_ROWS_A_BIN: usize = 30;
 
@@ -150,12 +152,14 @@ impl TryFrom<Record> for BinnedIntervals {
             && r.level < 1.0
             && !r.centres.is_empty()
             && r.centres.len() == r.ends.len()
-            && r.centres.iter().all(|c| c.is_finite())
+            && r.centres.iter().all(|c| c.abs() <= LARGEST)
             && r.centres.windows(2).all(|w| w[0] < w[1])
-            && r.ends.iter().all(|(a, b)| a.is_finite() && b.is_finite() && a <= b);
+            && r.ends
+                .iter()
+                .all(|(a, b)| a.abs() <= LARGEST && b.abs() <= LARGEST && a <= b);
         if !sound {
             return Err(Error::persistence(
-                "intervals: expected increasing finite centres, each with ordered finite ends",
+                "intervals: expected increasing centres, each with ordered ends, none beyond 1e300",
             ));
         }
         Ok(Self {
@@ -229,5 +233,11 @@ mod tests {
             ends: vec![(0.0, 1.0); 2],
         };
         assert!(BinnedIntervals::try_from(r).is_err());
+        let r = Record {
+            level: 0.9,
+            centres: vec![1.0, 2.0],
+            ends: vec![(f64::MIN, f64::MIN), (f64::MAX, f64::MAX)],
+        };
+        assert!(BinnedIntervals::try_from(r).is_err(), "their difference is infinite");
     }
 }

@@ -174,6 +174,7 @@ fn estimate(
 ) -> Result<Assessment<RulEstimate>> {
     let upper_bound = cap.unwrap_or(f64::MAX);
     let (lower, upper) = intervals.around(point);
+    let upper = upper.max(lower); // interpolation may cross ends an ulp apart
     let estimate = RulEstimate::new(
         point,
         lower.clamp(0.0, upper_bound),

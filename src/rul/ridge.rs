@@ -14,6 +14,8 @@ use crate::{
 use linfa::{DatasetBase, ParamGuard, traits::Fit};
 use serde::{Deserialize, Serialize};
 
+/// Coefficients of a file beyond this would overflow with their sum.
+const LARGEST_COEFFICIENT: f64 = 1e300;
 /// Standardised features beyond this are held there: a line has no business so far out.
 const LARGEST_Z: f64 = 10.0;
 
@@ -277,13 +279,13 @@ impl PersistentModel for RidgeRul {
         let n = r.schema.len();
         let sound = scaling.n_columns() == n
             && r.coefficients.len() == n
-            && r.coefficients.iter().all(|c| c.is_finite())
-            && r.intercept.is_finite()
+            && r.coefficients.iter().all(|c| c.abs() <= LARGEST_COEFFICIENT)
+            && r.intercept.abs() <= LARGEST_COEFFICIENT
             && r.cap.is_none_or(|c| c.is_finite() && c > 0.0)
             && r.intervals.is_some();
         if !sound {
             return Err(Error::persistence(
-                "ridge: expected one finite coefficient a feature, a cap above 0 and intervals",
+                "ridge: expected one coefficient a feature, none beyond 1e300, a cap above 0 and intervals",
             ));
         }
         Self {

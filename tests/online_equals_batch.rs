@@ -1,0 +1,163 @@
+//! Every test engine of C-MAPSS, all at once and row by row among the others: the same decisions to the last bit.
+//!
+//! Reads the files from the folder `cmapss` under the one named by the environment variable `PROGNOS_DATA`.
+#![cfg(feature = "datasets")]
+
+mod chains;
+
+use prognos::{
+    dataset::cmapss::{self, Subset},
+    decision::Decision,
+    diagnose::HealthIndicesParams,
+    envelope,
+    features::telemetry,
+    fleet::Fleet,
+    model::{Assessment, OnlineModel},
+    pipeline::{Pipeline, PipelineState},
+    preprocess::Regimes,
+    quantity::Timestamp,
+    rul::GradientBoosting,
+    signal::FleetHistory,
+};
+use std::{collections::HashMap, path::PathBuf};
+
+/// What must not differ by a bit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Bits {
+    Ready {
+        alarm: Option<Timestamp>,
+        numbers: [u64; 5],
+    },
+    Not,
+}
+
+fn bits(outcome: &Assessment<Decision>) -> Bits {
+    let Assessment::Ready(decision) = outcome else {
+        return Bits::Not;
+    };
+    let c = decision.condition();
+    let rul = c.rul.expect("the chain has a regressor");
+    Bits::Ready {
+        alarm: decision.alarm().map(|a| a.since),
+        numbers: [c.score.value, c.score.threshold, rul.rul, rul.lower, rul.upper].map(f64::to_bits),
+    }
+}
+
+/// The rows of all engines, each engine a few rows at a time so that they interleave unevenly.
+fn interleaved(fleet: &FleetHistory) -> Vec<(usize, usize)> {
+    let mut next = vec![0; fleet.assets().len()];
+    let (mut order, mut turn) = (Vec::with_capacity(fleet.n_rows()), 0);
+    while order.len() < fleet.n_rows() {
+        for (a, asset) in fleet.assets().iter().enumerate() {
+            let n = ((a * 7919 + turn * 104_729) % 5).min(asset.n_rows() - next[a]);
+            order.extend((next[a]..next[a] + n).map(|row| (a, row)));
+            next[a] += n;
+        }
+        turn += 1;
+    }
+    order
+}
+
+fn saved_and_loaded(model: &Pipeline) -> Pipeline {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.prognos");
+    model.save(&path).unwrap();
+    Pipeline::load(&path).unwrap()
+}
+
+fn every_engine(train: &FleetHistory, test: &FleetHistory) {
+    // Few trees on a part of the engines: what is compared is the running, not the learning.
+    let model = Pipeline::params()
+        .regimes(Regimes::automatic(8).on(["setting_1", "setting_2", "setting_3"]))
+        .min_label_correlation(0.02)
+        .health_indices(
+            HealthIndicesParams::default(),
+            telemetry()
+                .ewma([3.0, 12.0])
+                .slope([15.0, 60.0])
+                .endpoint([30.0])
+                .ewma_change(12.0, [10.0, 50.0]),
+        )
+        .features(telemetry().ewma([8.0]).slope([30.0]).residual_sd([30.0]).age())
+        .rul(
+            GradientBoosting::params()
+                .n_trees(20)
+                .n_ensembles(1)
+                .n_folds(2)
+                .label_cap(125.0),
+        )
+        .training_rows(4_000)
+        .fit(&train.filtered(|i, _| i < 60))
+        .unwrap();
+    let batch: Vec<Vec<Assessment<Decision>>> =
+        test.assets().iter().map(|a| model.assess_history(a).unwrap()).collect();
+
+    let mut live: Fleet = Fleet::new(saved_and_loaded(&model));
+    let order = interleaved(test);
+    let half = order.len() / 2;
+    // Machines whose memory travelled through bytes half way, run on by the model that was never saved.
+    let mut moved: HashMap<usize, PipelineState> = HashMap::new();
+    let (mut n_ready, mut n_alarms) = (0, 0);
+    for (k, &(a, i)) in order.iter().enumerate() {
+        let asset = &test.assets()[a];
+        let (time, values) = asset.rows().nth(i).unwrap();
+        if k == half {
+            for (n, asset) in test.assets().iter().enumerate() {
+                if let Some(state) = live.state(asset.asset()) {
+                    let bytes = envelope::encode(state).unwrap();
+                    let restored: PipelineState = envelope::decode(&bytes).unwrap();
+                    assert_eq!(envelope::encode(&restored).unwrap(), bytes);
+                    moved.insert(n, restored);
+                }
+            }
+        }
+        let expected = bits(&batch[a][i]);
+        let online = live.push(asset.asset(), time, values).unwrap();
+        assert_eq!(bits(&online), expected, "engine {}, row {i}", asset.asset());
+        if let Some(state) = moved.get_mut(&a) {
+            let x = prognos::features::FeatureView::new(model.schema(), values)
+                .unwrap()
+                .at(time);
+            let resumed = model.step(state, x).unwrap();
+            assert_eq!(bits(&resumed), expected, "engine {}, row {i}, resumed", asset.asset());
+        }
+        n_ready += usize::from(expected != Bits::Not);
+        n_alarms += usize::from(matches!(expected, Bits::Ready { alarm: Some(_), .. }));
+    }
+    assert_eq!(live.len(), test.assets().len());
+    assert_eq!(
+        moved.len(),
+        test.assets().len(),
+        "every engine had rows before the half"
+    );
+    assert_eq!(n_ready, test.n_rows());
+    assert!(
+        n_alarms > 0 && n_alarms < n_ready,
+        "{n_alarms} alarms of {n_ready} rows"
+    );
+}
+
+#[test]
+fn generated_engines() {
+    every_engine(&chains::engines(12, 1), &chains::engines(6, 2));
+}
+
+fn published(subset: Subset) {
+    let Some(data) = std::env::var_os("PROGNOS_DATA") else {
+        eprintln!("skipped: PROGNOS_DATA does not name the folder of recorded data, and {subset} is read from there");
+        return;
+    };
+    let folder = PathBuf::from(data).join("cmapss");
+    let (train, test) = (cmapss::load_train(&folder, subset), cmapss::load_test(&folder, subset));
+    every_engine(&train.unwrap(), &test.unwrap());
+}
+
+#[test]
+fn every_test_engine_of_fd001() {
+    published(Subset::Fd001);
+}
+
+#[test]
+fn every_test_engine_of_fd002() {
+    published(Subset::Fd002);
+}
