@@ -63,7 +63,11 @@ example() {
     case $name in
         quickstart) ;;
         generate_dataset) args=(--out "$scratch/turbofan_sim") ;;
-        turbofan | feature_table)
+        feature_table)
+            args=(--out "$scratch/features.parquet")
+            [ -z "${PROGNOS_DATA:-}" ] || args+=(--data "$PROGNOS_DATA/cmapss" --subset FD001)
+            ;;
+        turbofan)
             if [ -z "${PROGNOS_DATA:-}" ]; then
                 echo "skipped example $name: it needs PROGNOS_DATA"
                 return
