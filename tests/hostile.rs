@@ -1221,6 +1221,25 @@ fn parts_that_do_not_fit_together_are_refused() {
     for (what, payload) in &refused {
         assert!(!survives(payload, &rows, what), "{what} was taken");
     }
+    // A walk that would take for ever: one tree many times over, and one as deep as the list is long.
+    let again = with(whole, &at("roots"), |v| *v = json!(vec![0; 1 << 20]));
+    assert!(!survives(&again, &rows, "a tree a million times over"));
+    for n in [2_000, 80_000] {
+        // Each node's left child is the next one, its right child the one after that.
+        let deep = with(whole, trees, |forest| {
+            let list = |value: &dyn Fn(usize) -> Value| (0..n).map(value).collect::<Vec<Value>>();
+            let inner = |i: usize| i + 2 < n;
+            *forest = json!({
+                "roots": [0],
+                "feature": list(&|i| json!(if inner(i) { 0 } else { 65_535 })),
+                "number": list(&|i| json!(i as f64)),
+                "left": list(&|i| json!(u16::from(inner(i)))),
+                "right": list(&|i| json!(2 * u16::from(inner(i)))),
+                "missing_left": list(&|_| json!(false)),
+            });
+        });
+        assert!(!survives(&deep, &rows, &format!("a tree {n} deep")));
+    }
     // What may be: a chain without its regressor, another alarm.
     assert!(survives(
         &with(whole, "/rul", |v| *v = Value::Null),

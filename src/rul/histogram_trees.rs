@@ -16,6 +16,8 @@ const LARGEST_GRADIENT: f64 = (1 << 22) as f64;
 /// Feature of a leaf in files.
 const LEAF: u16 = u16::MAX;
 const IS_LEAF: u16 = 2;
+/// Splits on the way to a leaf at most: those of a tree of 1,024 leaves grown all to one side.
+const MAX_DEPTH: u16 = 1023;
 const MISSING_LEFT: u16 = 1;
 /// Trees walked side by side, so that one's wait for memory is the others' work.
 const SIDE_BY_SIDE: usize = 8;
@@ -104,7 +106,7 @@ impl Forest {
             let node = &self.nodes[i];
             if !node.is_leaf() {
                 let children = [node.left, node.right].map(|step| below[i + usize::from(step)]);
-                below[i] = 1 + children[0].max(children[1]);
+                below[i] = children[0].max(children[1]).saturating_add(1);
             }
         }
         let deepest = |roots: &[u32]| roots.iter().map(|r| below[*r as usize]).max().unwrap_or(0);
@@ -153,22 +155,29 @@ impl Forest {
         if [r.number.len(), r.left.len(), r.right.len(), r.missing_left.len()] != [n; 4] {
             return broken("expected lists of one length".into());
         }
-        if let Some(root) = r.roots.iter().find(|root| **root as usize >= n) {
-            return broken(format!("expected roots below {n}, got {root}"));
+        // Trees lie one behind the other, so a walk through all of them takes no more steps than there are nodes.
+        let roots = || r.roots.iter().map(|root| *root as usize);
+        if roots().next().unwrap_or(n) != 0 && n > 0 {
+            return broken("expected the first root at 0".into());
         }
-        for i in 0..n {
-            if !r.number[i].is_finite() {
-                return broken(format!("expected finite numbers, got {} in node {i}", r.number[i]));
+        for (root, end) in roots().zip(roots().skip(1).chain([n])) {
+            if root >= end || end > n {
+                return broken(format!("expected increasing roots below {n}, got {root} before {end}"));
             }
-            if r.feature[i] == LEAF {
-                continue;
-            }
-            // Children lie behind their parent, so a walk cannot turn back.
-            let inside = |step: u16| step > 0 && i + usize::from(step) < n;
-            if usize::from(r.feature[i]) >= n_features || !inside(r.left[i]) || !inside(r.right[i]) {
-                return broken(format!(
-                    "node {i}: expected a feature below {n_features} and children behind it"
-                ));
+            for i in root..end {
+                if !r.number[i].is_finite() {
+                    return broken(format!("expected finite numbers, got {} in node {i}", r.number[i]));
+                }
+                if r.feature[i] == LEAF {
+                    continue;
+                }
+                // Children lie behind their parent, so a walk cannot turn back.
+                let inside = |step: u16| step > 0 && i + usize::from(step) < end;
+                if usize::from(r.feature[i]) >= n_features || !inside(r.left[i]) || !inside(r.right[i]) {
+                    return broken(format!(
+                        "node {i}: expected a feature below {n_features} and children behind it in its tree"
+                    ));
+                }
             }
         }
         let node = |i: usize| match r.feature[i] {
@@ -187,6 +196,11 @@ impl Forest {
             depths: Vec::new(),
         };
         forest.find_depths();
+        if forest.depths.iter().any(|d| *d > MAX_DEPTH) {
+            return broken(format!(
+                "expected at most {MAX_DEPTH} splits on the way to a leaf, got more"
+            ));
+        }
         Ok(forest)
     }
 }
