@@ -1,4 +1,4 @@
-//! Condition monitoring and prognosis: from sensor windows to maintenance decisions, the same code offline and online.
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
