@@ -63,10 +63,10 @@ fn chain() -> PipelineParams {
             HealthIndicesParams::default(),
             telemetry()
                 .ewma([3.0, 6.0, 12.0, 25.0, 50.0])
-                .slope([15.0, 30.0, 60.0, 120.0])
+                .slope([15.0, 30.0, 60.0, 120.0, 240.0, 480.0])
                 .residual_sd([30.0])
                 .endpoint([30.0])
-                .ewma_change(12.0, [10.0, 25.0, 50.0]),
+                .ewma_change(12.0, [10.0, 25.0, 50.0, 100.0]),
         )
         .features(
             telemetry()
@@ -76,7 +76,12 @@ fn chain() -> PipelineParams {
                 .age(),
         )
         .detector(PcaDetector::params().explained_variance(0.95))
-        .rul(GradientBoosting::params().label_cap(LABEL_CAP).interval(0.90))
+        .rul(
+            GradientBoosting::params()
+                .n_ensembles(2)
+                .label_cap(LABEL_CAP)
+                .interval(0.90),
+        )
         .alarm(AlarmPolicy::m_of_n(3, 5))
 }
 

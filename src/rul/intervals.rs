@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// Bins asked for; fewer where rows are few.
-const N_BINS: usize = 7;
+const N_BINS: usize = 14;
 /// Lives and residuals in magnitude at most, so that differences stay finite.
 const LARGEST: f64 = 1e300;
 /// Rows a bin needs for its residuals to be trusted.

@@ -184,6 +184,7 @@ pub struct FleetHistory {
     channels: Vec<Channel>,
     life_unit: LifeUnit,
     assets: Vec<AssetHistory>,
+    names: HashSet<String>,
 }
 
 impl FleetHistory {
@@ -209,6 +210,7 @@ impl FleetHistory {
             channels,
             life_unit,
             assets: Vec::new(),
+            names: HashSet::new(),
         })
     }
 
@@ -224,7 +226,7 @@ impl FleetHistory {
                 format!("{} in asset `{}`", asset.n_channels, asset.asset),
             ));
         }
-        if self.assets.iter().any(|a| a.asset == asset.asset) {
+        if !self.names.insert(asset.asset.clone()) {
             return Err(Error::input(
                 "asset names",
                 "unique",
@@ -258,7 +260,7 @@ impl FleetHistory {
     /// The assets for which `keep(index, asset)` holds.
     #[must_use]
     pub fn filtered(&self, mut keep: impl FnMut(usize, &AssetHistory) -> bool) -> Self {
-        let assets = self
+        let assets: Vec<AssetHistory> = self
             .assets
             .iter()
             .enumerate()
@@ -268,6 +270,7 @@ impl FleetHistory {
         Self {
             channels: self.channels.clone(),
             life_unit: self.life_unit,
+            names: assets.iter().map(|a| a.asset.clone()).collect(),
             assets,
         }
     }
