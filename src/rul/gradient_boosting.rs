@@ -2,7 +2,8 @@
 
 use super::{
     BinnedIntervals, LabelSettings, PointRegressor, RulLabels, check_schema, estimate,
-    histogram_trees::{Binned, Forest, ForestRecord, Grower, MAX_BINS, MAX_ROWS, TreeSettings},
+    forest::{Forest, ForestRecord},
+    histogram_trees::{Binned, Grower, MAX_BINS, MAX_ROWS, TreeSettings},
     no_fingerprint, too_many_missing,
 };
 use crate::{
