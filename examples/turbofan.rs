@@ -79,6 +79,7 @@ fn chain() -> PipelineParams {
         .rul(
             GradientBoosting::params()
                 .n_ensembles(2)
+                .column_fraction(0.3)
                 .label_cap(LABEL_CAP)
                 .interval(0.90),
         )
