@@ -265,7 +265,17 @@ fn print_table(watched: &[Watched], unit: &str) {
     println!("All in {unit}; RUL with its 90% interval in brackets.");
 }
 
-fn main() -> Result<()> {
+fn main() -> std::process::ExitCode {
+    match run() {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("error: {e}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
     let args = Args::parse();
     let fleet = fleet_csv::read_fleet(&args.data)?;
     let (train, unseen) = split(&fleet, Seed(args.seed))?;

@@ -46,10 +46,10 @@ struct Args {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
-    /// Write `unit,true_rul,predicted,lower,upper` of each test engine
+    /// Write `unit,true_rul,predicted,lower,upper` of each test engine: truth as it is, estimate and 90% interval at most 125
     #[arg(long)]
     predictions: Option<PathBuf>,
-    /// Save the fitted chain
+    /// Save the fitted chain (for remaining life; its detector is at its defaults)
     #[arg(long)]
     model: Option<PathBuf>,
 }
@@ -86,7 +86,17 @@ fn chain() -> PipelineParams {
         .alarm(AlarmPolicy::m_of_n(3, 5))
 }
 
-fn main() -> Result<()> {
+fn main() -> std::process::ExitCode {
+    match run() {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("error: {e}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
     let args = Args::parse();
     let train = cmapss::load_train(&args.data, args.subset)?;
     let test = match cmapss::load_test(&args.data, args.subset) {
@@ -177,7 +187,7 @@ fn main() -> Result<()> {
             t.truth.len(),
             t.micros_per_row
         );
-        Errors::of(&t.truth, &vec![constant(&train); t.truth.len()], None)?.print("test, constant");
+        Errors::of(&t.truth, &vec![constant(&train); t.truth.len()], None)?.print("constant guess");
     }
     Ok(())
 }

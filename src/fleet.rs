@@ -143,7 +143,10 @@ impl<K: Eq + Hash> Fleet<K> {
         }
         let mut state = self.model.new_state();
         let outcome = self.model.step_with(&mut state, x, &mut self.scratch)?;
-        self.assets.insert(asset.to_owned(), Asset { state, windower: None });
+        // A row that told nothing makes no machine known: its life may yet be said to have begun earlier.
+        if !matches!(outcome, Assessment::Unusable(_)) {
+            self.assets.insert(asset.to_owned(), Asset { state, windower: None });
+        }
         Ok(outcome)
     }
 

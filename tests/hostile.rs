@@ -262,7 +262,7 @@ fn training_sets_that_are_too_small_are_named() {
             refused(chain.fit(one), ErrorKind::InsufficientData, &words);
         }
         // A detector alone can be fitted on one machine.
-        let model = Pipeline::params().fit(one).unwrap();
+        let model = Pipeline::params().healthy_share(0.8).fit(one).unwrap();
         assert!(
             model
                 .assess_history(&one.assets()[0])
@@ -553,7 +553,7 @@ const FAULTS: &[(&str, Fault, Outcome)] = &[
     ("the smallest number", |_, t, r| { r[8] = 5e-324; t }, Outcome::Ready),
     ("everything missing", |_, t, r| { r.fill(f64::NAN); t }, Outcome::Missing),
     ("everything infinite", |_, t, r| { r.fill(f64::INFINITY); t }, Outcome::Missing),
-    ("all sensors the largest number", |_, t, r| { r[3..].fill(f64::MAX); t }, Outcome::Missing),
+    ("all sensors the largest number", |_, t, r| { r[3..].fill(f64::MAX); t }, Outcome::Ready),
     ("everything the lowest number", |_, t, r| { r.fill(f64::MIN); t }, Outcome::Missing),
     ("a missing setting", |_, t, r| { r[1] = f64::NAN; t }, Outcome::Missing),
     ("an infinite setting", |_, t, r| { r[0] = f64::INFINITY; t }, Outcome::Missing),
@@ -678,7 +678,7 @@ fn instants_closer_than_an_age_can_tell_are_an_outcome() {
     fleet
         .push(AssetHistory::new("m", times, values, 2, EndOfLife::Unknown).unwrap())
         .unwrap();
-    let mut live = Fleet::new(Pipeline::params().fit(&fleet).unwrap());
+    let mut live = Fleet::new(Pipeline::params().healthy_share(0.8).fit(&fleet).unwrap());
     let at = |nanos: i64| Timestamp::from_nanos(nanos);
     live.push("m", at(i64::MIN), &[1.0, 2.0]).unwrap().ready().unwrap();
     live.push("m", at(i64::MAX - 5), &[1.0, 2.0]).unwrap().ready().unwrap();

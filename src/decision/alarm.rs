@@ -21,10 +21,31 @@ use serde::{Deserialize, Serialize};
 /// assert_eq!(at(3, true), AlarmTransition::Raised);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "PolicyRecord")]
 pub struct AlarmPolicy {
     m: u32,
     n: u32,
     latch: bool,
+}
+
+#[derive(Deserialize)]
+struct PolicyRecord {
+    m: u32,
+    n: u32,
+    latch: bool,
+}
+
+impl TryFrom<PolicyRecord> for AlarmPolicy {
+    type Error = Error;
+
+    fn try_from(r: PolicyRecord) -> Result<Self> {
+        let policy = Self {
+            m: r.m,
+            n: r.n,
+            latch: r.latch,
+        };
+        policy.check().map(|()| policy)
+    }
 }
 
 /// What a row did to the alarm.

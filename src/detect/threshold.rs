@@ -52,8 +52,8 @@ pub(super) struct TrainingRows<'a> {
 }
 
 impl<'a> TrainingRows<'a> {
-    /// The rows of `table` without a missing or infinite value. Folds are by asset; where fewer assets than folds have
-    /// such a row, folds are contiguous blocks of rows.
+    /// The rows of `table` without a missing or infinite value. Folds are by asset, one an asset where they are fewer
+    /// than folds; of a single asset, folds are contiguous blocks of rows.
     ///
     /// # Errors
     /// `InsufficientData` with fewer usable rows than two a fold.
@@ -80,6 +80,8 @@ impl<'a> TrainingRows<'a> {
         // Numbered by asset, not by first row: the order of rows must not move an asset to another fold.
         number.iter_mut().flatten().enumerate().for_each(|(i, slot)| *slot = i);
         let n = rows.len();
+        // Few assets are each held out once; only a single one is cut into blocks.
+        let n_folds = if n_assets >= 2 { n_folds.min(n_assets) } else { n_folds };
         let fold_of = if n_assets >= n_folds {
             let folds = AssetFolds::new(n_assets, n_folds, seed)?;
             let fold = |&&a: &&u32| number.get(a as usize).copied().flatten().and_then(|i| folds.fold_of(i));

@@ -69,7 +69,7 @@ impl HealthIndicesParams {
         self
     }
 
-    fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         if let Some(cap) = self.label_caps.iter().find(|c| !(c.is_finite() && **c > 0.0)) {
             return Err(Error::parameter("health_indices.label_caps", "finite and above 0", cap));
         }
@@ -87,7 +87,11 @@ impl HealthIndicesParams {
                 self.late_life,
             ));
         }
-        let n = self.label_caps.len() + self.n_principal + self.n_signal_to_noise;
+        let n = self
+            .label_caps
+            .len()
+            .saturating_add(self.n_principal)
+            .saturating_add(self.n_signal_to_noise);
         if !(1..=64).contains(&n) {
             return Err(Error::parameter("health_indices", "1..=64 indices", n));
         }

@@ -47,6 +47,26 @@ struct SchemaData {
     sampling: Option<Sampling>,
 }
 
+impl SchemaData {
+    /// What the fingerprint is of, spelled out so that it does not change with the encoding of files: lines of
+    /// `name TAB unit TAB channel`, then rate, length and hop where there are any. Names are quoted as Rust's `Debug` does.
+    fn canonical(&self) -> String {
+        let mut text = String::from("prognos schema 1\n");
+        for f in &self.features {
+            text += &format!("{:?}\t{:?}\t{:?}\n", f.name, f.unit, f.channel);
+        }
+        if let Some(s) = &self.sampling {
+            text += &format!(
+                "{:016x} {} {}\n",
+                s.rate.get().to_bits(),
+                s.window.length(),
+                s.window.hop()
+            );
+        }
+        text
+    }
+}
+
 /// The most columns a schema may have.
 const MAX_FEATURES: usize = 65_535;
 
@@ -162,7 +182,7 @@ impl TryFrom<SchemaData> for FeatureSchema {
                 ));
             }
         }
-        let fingerprint = Fingerprint::of_value(&data)?;
+        let fingerprint = Fingerprint::of(data.canonical().as_bytes());
         Ok(Self(Arc::new(Inner { data, fingerprint })))
     }
 }
@@ -259,6 +279,11 @@ mod tests {
         let e = schema(&["a", "b"]).expect(&schema(&["a", "c"])).unwrap_err();
         assert_eq!(e.kind(), ErrorKind::SchemaMismatch);
         assert!(e.to_string().contains("`b`") && e.to_string().contains("`c`"), "{e}");
+    }
+
+    #[test]
+    fn fingerprints_do_not_change_with_the_encoding() {
+        assert_eq!(schema(&["a", "b"]).fingerprint().to_string(), "b4958b79c86cb277");
     }
 
     #[test]

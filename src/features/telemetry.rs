@@ -31,7 +31,7 @@ const LEAST_SPREAD: f64 = 1e-12;
 /// | `endpoint_<s>` | that line's value at `t` |
 /// | `ewma_<s>_change_<l>` | `ewma_<s>` now less `ewma_<s>` at the latest row with `t_i <= t - l` |
 ///
-/// A missing reading (NaN) is left out of its channel's sums; the EWMA then holds. Slope, residual and endpoint are NaN
+/// A missing reading (NaN, or beyond 10^150) is left out of its channel's sums; the EWMA then holds. Slope, residual and endpoint are NaN
 /// below three readings, or where these lie too close together in time to tell a slope; the change before there is a row old enough, the EWMA before the first reading.
 ///
 /// ```
@@ -110,7 +110,25 @@ impl TelemetrySpec {
         self.ewma.len() + lines + self.ewma_change.len()
     }
 
-    fn check(&self) -> Result<()> {
+    /// The longest stretch of rows a window remembers.
+    pub(crate) fn longest_window(&self) -> f64 {
+        let spans = self.slope.iter().chain(&self.residual_sd).chain(&self.endpoint);
+        spans
+            .chain(self.ewma_change.iter().map(|(_, lag)| lag))
+            .fold(0.0, |m, s| s.max(m))
+    }
+
+    /// The longest of all spans and lags.
+    fn longest_span(&self) -> f64 {
+        let spans = self.ewma.iter().chain(self.ewma_change.iter().map(|(span, _)| span));
+        spans.fold(self.longest_window(), |m, s| s.max(m))
+    }
+
+    pub(crate) fn row_bound(&self) -> usize {
+        self.max_rows.unwrap_or(DEFAULT_MAX_ROWS)
+    }
+
+    pub(crate) fn check(&self) -> Result<()> {
         if self.n_features() > MAX_FEATURES_A_CHANNEL {
             return Err(Error::parameter(
                 "telemetry features of a channel",
@@ -157,6 +175,7 @@ pub struct TelemetryExtractor {
     n_channels: usize,
     output: FeatureSchema,
     age: bool,
+    longest_span: f64,
     groups: Vec<Group>,
 }
 
@@ -227,6 +246,7 @@ impl TelemetryExtractor {
             n_channels: input.len(),
             output,
             age,
+            longest_span: groups.iter().fold(0.0, |m, (_, spec)| spec.longest_span().max(m)),
             groups: built,
         })
     }
@@ -240,6 +260,7 @@ impl TelemetryExtractor {
     pub fn new_state(&self) -> TelemetryState {
         TelemetryState {
             n_rows: 0,
+            first_age: 0.0,
             age: 0.0,
             groups: self.groups.iter().map(GroupState::new).collect(),
         }
@@ -267,6 +288,9 @@ impl TelemetryExtractor {
             ));
         }
         let dt = if state.n_rows == 0 { 0.0 } else { age - state.age };
+        if state.n_rows == 0 {
+            state.first_age = age;
+        }
         state.n_rows = state.n_rows.saturating_add(1);
         state.age = age;
         let mut at = usize::from(self.age);
@@ -281,6 +305,16 @@ impl TelemetryExtractor {
     }
 
     /// Whether `state` was made for these features.
+    /// The longest of all spans and lags asked for.
+    pub(crate) fn longest_span(&self) -> f64 {
+        self.longest_span
+    }
+
+    /// Whether the rows taken reach back over the longest span.
+    pub(crate) fn is_settled(&self, state: &TelemetryState) -> bool {
+        state.age - state.first_age >= self.longest_span
+    }
+
     pub(crate) fn check_state(&self, state: &TelemetryState) -> Result<()> {
         if state.groups.len() == self.groups.len() && state.groups.iter().zip(&self.groups).all(|(s, g)| s.fits(g)) {
             Ok(())
@@ -299,6 +333,11 @@ fn position_or_push(list: &mut Vec<f64>, value: f64) -> usize {
         list.push(value);
         list.len() - 1
     })
+}
+
+/// Finite, and small enough that its square and sums of it stay finite.
+fn is_reading(v: f64) -> bool {
+    v.abs() <= 1e150
 }
 
 fn decay_of(span: f64) -> f64 {
@@ -398,6 +437,7 @@ impl Group {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TelemetryState {
     n_rows: u64,
+    first_age: f64,
     age: f64,
     groups: Vec<GroupState>,
 }
@@ -502,7 +542,7 @@ impl GroupState {
                     *weight *= factor;
                 }
                 let v = row[c];
-                if v.is_finite() {
+                if is_reading(v) {
                     *sum += v;
                     *weight += 1.0;
                 }
@@ -515,7 +555,7 @@ impl GroupState {
         let width = group.width();
         let slot = self.remember(group.max_rows, age, n_channels, width);
         for (k, &c) in group.channels.iter().enumerate() {
-            self.values[slot * width + k] = if row[c].is_finite() { row[c] } else { f64::NAN };
+            self.values[slot * width + k] = if is_reading(row[c]) { row[c] } else { f64::NAN };
         }
         for e in 0..group.n_remembered_ewmas() {
             for k in 0..n_channels {

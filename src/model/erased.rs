@@ -150,8 +150,8 @@ impl<M: OnlineModel> DynOnlineModel<M::Output> for M {
     }
 
     fn decode_state(&self, bytes: &[u8]) -> Result<DynState> {
-        let record: StateRecord<M::State> = rmp_serde::from_slice(bytes)
-            .map_err(|e| Error::persistence(format!("bytes are no state of this model: {e}")).with_source(e))?;
+        let record: StateRecord<M::State> =
+            crate::envelope::decode(bytes).map_err(|e| e.context("bytes are no state of this model"))?;
         check(self, record.model)?;
         Ok(DynState {
             model: record.model,

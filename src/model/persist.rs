@@ -30,6 +30,12 @@ pub trait PersistentModel: OnlineModel + Sized {
     /// `Persistence` where an invariant is broken.
     fn from_persisted(persisted: Self::Persisted) -> Result<Self>;
 
+    /// The same model, told what its file says of its making; for models that keep it.
+    #[must_use]
+    fn with_provenance(self, _provenance: &Provenance) -> Self {
+        self
+    }
+
     /// Migrates a payload of an earlier `version` and reads it. The default knows only the current version.
     ///
     /// # Errors
@@ -74,7 +80,7 @@ pub trait PersistentModel: OnlineModel + Sized {
                 model.schema().fingerprint()
             )));
         }
-        Ok((model, header.provenance))
+        Ok((model.with_provenance(&header.provenance), header.provenance))
     }
 
     /// Writes the model file: to a temporary name beside `path`, synced, then renamed.

@@ -62,6 +62,7 @@ impl PipelineParams {
             return Err(Error::insufficient("training fleet", "at least 1 asset", 0));
         }
         let input = self.input_schema(fleet)?;
+        self.check_rows_fit_spans(fleet)?;
         let job = Job {
             params: self,
             input: &input,
@@ -127,6 +128,39 @@ impl PipelineParams {
             cause_of_feature: Vec::new(),
         }
         .finished()
+    }
+
+    /// Refuses rows so dense that a window could not hold those of its span: the feature would be of another span.
+    fn check_rows_fit_spans(&self, fleet: &FleetHistory) -> Result<()> {
+        let indices = self.health_indices.as_ref().map(|(_, spec)| spec);
+        for spec in [Some(&self.features), Some(&self.detector_features), indices]
+            .into_iter()
+            .flatten()
+        {
+            let (span, max_rows) = (spec.longest_window(), spec.row_bound());
+            for asset in fleet.assets() {
+                let (times, mut oldest, mut most) = (asset.times(), 0, 0);
+                for (i, &now) in times.iter().enumerate() {
+                    while fleet.life_unit().between(times[oldest], now) >= span && oldest < i {
+                        oldest += 1;
+                    }
+                    most = most.max(i + 1 - oldest);
+                }
+                // One more is remembered, for the row a change is taken against.
+                if span > 0.0 && most >= max_rows {
+                    return Err(Error::parameter(
+                        "telemetry max_rows",
+                        format!(
+                            "above {most}, the rows of asset `{}` within a span of {span} {}",
+                            asset.asset(),
+                            fleet.life_unit()
+                        ),
+                        max_rows,
+                    ));
+                }
+            }
+        }
+        Ok(())
     }
 
     fn input_schema(&self, fleet: &FleetHistory) -> Result<FeatureSchema> {
@@ -232,12 +266,6 @@ impl Job<'_> {
                 let (schema, n_regimes) = (normalizer.output().clone(), normalizer.n_regimes());
                 indices = Some(HealthIndices::fit(params, &schema, n_regimes, normal.labelled())?);
             }
-        } else if self.params.health_indices.is_some() {
-            return Err(Error::parameter(
-                "health_indices",
-                "used with a regressor",
-                "no regressor",
-            ));
         }
         let specs = Specs {
             sensors: self.params.features.clone(),
@@ -312,16 +340,19 @@ impl Job<'_> {
         &self,
         front: &FrontEnd,
         asset: &AssetHistory,
-        mut take: impl FnMut(usize, &[f64], &[f64]),
+        mut take: impl FnMut(usize, &[f64], Option<&Vec<f64>>),
     ) -> Result<()> {
         let (mut state, mut scratch) = (front.new_state(), front.new_scratch());
-        let first = asset.times().first().copied().unwrap_or_default();
+        let mut born = None; // by the first usable row, as online
         for (i, (time, row)) in asset.rows().enumerate() {
-            if front
-                .step(&mut state, self.unit.between(first, time), row, &mut scratch)?
-                .is_ok()
-            {
-                take(i, &scratch.features, &scratch.detector_features);
+            let age = self.unit.between(born.unwrap_or(time), time);
+            if front.step(&mut state, age, row, &mut scratch)?.is_ok() {
+                born = born.or(Some(time));
+                take(
+                    i,
+                    &scratch.features,
+                    front.is_settled(&state).then_some(&scratch.detector_features),
+                );
             }
         }
         Ok(())
@@ -361,14 +392,19 @@ impl Job<'_> {
             let n_healthy = ((asset.n_rows() as f64 * self.params.healthy_share).ceil() as usize).max(1);
             let before = number.len();
             self.each_row(front, asset, |i, _, features| {
-                if i < n_healthy && features.iter().all(|v| v.is_finite()) {
+                if let Some(features) = features
+                    && i < n_healthy
+                    && features.iter().all(|v| v.is_finite())
+                {
                     values.extend_from_slice(features);
                     number.push(n_used);
                 }
             })?;
             n_used += u32::from(number.len() > before);
         }
-        table_of(front.detector_features.schema(), values, number, "healthy rows")
+        let span = front.detector_features.longest_span();
+        let what = format!("healthy rows older than the detector's longest span of {span}");
+        table_of(front.detector_features.schema(), values, number, &what)
     }
 }
 

@@ -94,6 +94,11 @@ impl FrontEnd {
         }
     }
 
+    /// Whether the detector's features are those of full spans: before, they are noisier than the rows it learnt from.
+    pub(super) fn is_settled(&self, state: &FrontState) -> bool {
+        self.detector_features.is_settled(&state.detector_features)
+    }
+
     pub(super) fn check_state(&self, state: &FrontState) -> Result<()> {
         self.features.check_state(&state.features)?;
         self.detector_features.check_state(&state.detector_features)

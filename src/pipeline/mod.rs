@@ -139,8 +139,6 @@ impl Pipeline {
     /// `Io`, or `Persistence` for a file that is truncated, altered, of a later format or of another kind; both name the
     /// path.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
-        let (mut pipeline, provenance) = Self::load_with(path)?;
-        pipeline.provenance = provenance;
-        Ok(pipeline)
+        Ok(Self::load_with(path)?.0)
     }
 }

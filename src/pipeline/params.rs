@@ -127,6 +127,26 @@ impl PipelineParams {
 
     pub(super) fn check(&self) -> Result<()> {
         self.alarm.check()?;
+        self.features.check()?;
+        self.detector_features.check()?;
+        if let Some((params, features)) = &self.health_indices {
+            params.check()?;
+            features.check()?;
+            if self.rul.is_none() {
+                return Err(Error::parameter(
+                    "health_indices",
+                    "used with a regressor",
+                    "no regressor",
+                ));
+            }
+        }
+        if self.min_label_correlation > 0.0 && self.rul.is_none() {
+            return Err(Error::parameter(
+                "min_label_correlation",
+                "used with a regressor",
+                "no regressor",
+            ));
+        }
         self.detector.check()?;
         self.rul.as_ref().map_or(Ok(()), RulParams::check)?;
         if !(self.healthy_share > 0.0 && self.healthy_share <= 1.0) {

@@ -31,6 +31,11 @@ impl PersistentModel for Pipeline {
     const KIND_VERSION: u32 = 1;
     type Persisted = PipelineRecord;
 
+    fn with_provenance(mut self, provenance: &Provenance) -> Self {
+        self.provenance = provenance.clone();
+        self
+    }
+
     fn to_persisted(&self) -> PipelineRecord {
         PipelineRecord {
             life_unit: self.life_unit,

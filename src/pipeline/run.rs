@@ -41,6 +41,7 @@ impl PipelineState {
 /// Buffers of one row on its way through the chain; one a thread.
 #[derive(Clone, Debug)]
 pub struct PipelineScratch {
+    model: Fingerprint,
     front: FrontScratch,
     /// Whether `front` holds the features of the last row.
     has_features: bool,
@@ -60,6 +61,7 @@ impl Pipeline {
     /// Buffers for [`step_with`](Pipeline::step_with).
     pub fn new_scratch(&self) -> PipelineScratch {
         PipelineScratch {
+            model: self.fingerprint,
             front: self.front.new_scratch(),
             has_features: false,
             contributions: vec![0.0; self.cause_of_feature.len()],
@@ -79,7 +81,7 @@ impl Pipeline {
     ///
     /// # Errors
     /// `SchemaMismatch` for a row of another schema, `InvalidInput` for one without an instant, `StateMismatch` for a
-    /// state of another chain. The state is then unchanged.
+    /// state or scratch of another chain. The state is then unchanged.
     pub fn step_with(
         &self,
         state: &mut PipelineState,
@@ -87,6 +89,13 @@ impl Pipeline {
         scratch: &mut PipelineScratch,
     ) -> Result<Assessment<Decision>> {
         scratch.has_features = false;
+        if scratch.model != self.fingerprint {
+            return Err(Error::state(
+                "scratch",
+                format!("one of model {}", self.fingerprint),
+                format!("one of {}", scratch.model),
+            ));
+        }
         self.schema().expect(x.schema())?;
         if state.model != self.fingerprint {
             return Err(Error::state(
@@ -113,7 +122,8 @@ impl Pipeline {
                 .ready(),
             None => None,
         };
-        // A sensor that has shown nothing yet counts as its training mean, which normalisation puts at zero.
+        // What cannot be computed yet counts as zero, the mean over whole training lives; no alarm is built on such rows
+        // unless a sensor has shown nothing at all.
         for v in scratch.front.detector_features.iter_mut().filter(|v| v.is_nan()) {
             *v = 0.0;
         }
@@ -132,7 +142,12 @@ impl Pipeline {
             }
         };
         let condition = condition(score);
-        let transition = self.alarm.step(&mut state.alarm, time, score.is_anomalous());
+        // A row of which less than the detector's longest span is known counts for no alarm: the threshold was learnt of
+        // others.
+        let transition = match self.front.is_settled(&state.front) {
+            true => self.alarm.step(&mut state.alarm, time, score.is_anomalous()),
+            false => AlarmTransition::None,
+        };
         let Some(since) = state.alarm.since() else {
             return Ok(Assessment::Ready(Decision::Normal(condition)));
         };

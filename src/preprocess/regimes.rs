@@ -51,9 +51,11 @@ const CLUSTER_ROWS: usize = 2_048;
 const STARTS: usize = 10;
 /// `automatic` takes the smallest count that leaves at most this share of the settings' variance within regimes.
 const WITHIN_SHARE: f64 = 0.005;
-/// Normalised readings beyond this are no readings: a sensor that far off has failed, and squares of it would drown
-/// every sum they enter.
-const LARGEST_READING: f64 = 1e6;
+/// Settings further off, in standard deviations, belong to no regime.
+const LARGEST_SETTING: f64 = 1e6;
+/// Normalised readings are held within this: a sensor a thousand standard deviations off has failed or its machine has,
+/// and further off says no more than that, but would outlast its cause in every mean it enters.
+const LARGEST_READING: f64 = 1e3;
 
 impl Regimes {
     /// One regime for all rows; every column is a sensor.
@@ -233,7 +235,8 @@ fn count_distinct(rows: &Array2<f64>, enough: usize) -> usize {
 ///
 /// For regime `r` (the nearest centre), settings `s` and sensor `x`:
 /// `z = (x - a_r - b_r . (s - c_r)) / sd_r`. Settings and columns that are constant in every regime are left out of the
-/// normalised row. A missing reading stays NaN; one beyond 10^6 standard deviations becomes NaN. A setting that is missing,
+/// normalised row. A sensor that does not vary in one regime is measured there by its spread in the others. A missing
+/// or infinite reading becomes NaN; `z` is held within a thousand standard deviations. A setting that is missing,
 /// or as far out, makes the row unusable. Cost `O(n_regimes n_settings + n_sensors n_settings)` a row, no allocation up
 /// to 64 settings.
 #[derive(Clone, Debug, PartialEq)]
@@ -386,6 +389,21 @@ impl RegimeNormalizer {
         let (n_sensors, width) = (self.sensor_columns.len(), self.setting_columns.len() + 2);
         let varies = |s: &usize| (0..self.n_regimes()).any(|r| self.lines[(r * n_sensors + s) * width + 1] > 0.0);
         let kept: Vec<usize> = (0..n_sensors).filter(varies).collect();
+        // A sensor that does not vary in one regime is measured there by how it varies in the others.
+        for s in &kept {
+            let at = |r: usize| (r * n_sensors + s) * width;
+            let scales = (0..self.n_regimes())
+                .map(|r| self.lines[at(r) + 1])
+                .filter(|scale| *scale > 0.0);
+            let (sum, n) = scales.fold((0.0, 0.0), |(sum, n), scale| (sum + 1.0 / (scale * scale), n + 1.0));
+            let pooled = (n / sum).sqrt();
+            for r in 0..self.n_regimes() {
+                let line = &mut self.lines[at(r)..at(r) + width];
+                if line[1] == 0.0 && line[0] != 0.0 && pooled.is_finite() {
+                    line[1] = pooled;
+                }
+            }
+        }
         if kept.is_empty() {
             return Err(Error::insufficient(
                 "sensors",
@@ -478,7 +496,7 @@ impl RegimeNormalizer {
         }
         // Standardise in place: `transform_into` wants two slices.
         self.settings.transform_in_place(gap);
-        if !gap.iter().all(|g| g.abs() <= LARGEST_READING) {
+        if !gap.iter().all(|g| g.abs() <= LARGEST_SETTING) {
             return None;
         }
         let distance = |c: &[f64]| c.iter().zip(&*gap).map(|(c, g)| (g - c) * (g - c)).sum::<f64>();
@@ -516,7 +534,7 @@ impl RegimeNormalizer {
             first: first as u32,
         };
         let Some(regime) = self.regime_into(row, &mut gap) else {
-            let sound = |i: usize, x: f64| x.is_finite() && self.settings.standard(i, x).abs() <= LARGEST_READING;
+            let sound = |i: usize, x: f64| x.is_finite() && self.settings.standard(i, x).abs() <= LARGEST_SETTING;
             let columns = self.setting_columns.iter().enumerate();
             let mut absent = columns.filter(|(i, c)| !sound(*i, row[**c])).map(|(_, c)| *c);
             let first = absent.next().unwrap_or(0);
@@ -527,8 +545,8 @@ impl RegimeNormalizer {
         let (mut n_missing, mut first) = (0, 0);
         for ((o, &c), line) in out.iter_mut().zip(&self.sensor_columns).zip(lines) {
             let explained: f64 = line[2..].iter().zip(&gap).map(|(b, g)| b * g).sum();
-            let z = (row[c] - line[0] - explained) * line[1];
-            let sound = z.abs() <= LARGEST_READING; // false for NaN
+            let z = ((row[c] - line[0] - explained) * line[1]).clamp(-LARGEST_READING, LARGEST_READING);
+            let sound = row[c].is_finite() && !z.is_nan();
             *o = if sound { z } else { f64::NAN };
             if !sound {
                 first = if n_missing == 0 { c } else { first };
@@ -698,7 +716,8 @@ mod tests {
         let mut z = [0.0; 2];
         let mut one = rows[0];
         one[2] = 1e300;
-        assert!(n.normalize_into(&one, &mut z).unwrap().is_ok() && z[0].is_nan() && z[1].is_finite());
+        assert!(n.normalize_into(&one, &mut z).unwrap().is_ok() && z[0] == LARGEST_READING && z[1].is_finite());
+        one[2] = f64::NAN;
         one[3] = f64::INFINITY;
         let reason = n.normalize_into(&one, &mut z).unwrap().unwrap_err();
         assert_eq!(
@@ -729,6 +748,22 @@ mod tests {
             n.normalize_into(&lost[..4], &mut z).unwrap_err().kind(),
             ErrorKind::SchemaMismatch
         );
+    }
+
+    #[test]
+    fn a_sensor_quiet_in_one_regime_is_not_deaf_there() {
+        let mut rows = rows();
+        for row in rows.iter_mut().filter(|r| r[0] < 5.0) {
+            row[3] = 7.0; // does not vary in the first regime
+        }
+        let n = RegimeNormalizer::fit(&Regimes::kmeans(3).on(["load", "speed"]), &schema(), iter(&rows)).unwrap();
+        let mut row = *rows.iter().find(|r| r[0] < 5.0).unwrap();
+        let mut z = [0.0; 2];
+        n.normalize_into(&row, &mut z).unwrap().unwrap();
+        assert!(z[1].abs() < 1e-6, "{z:?}");
+        row[3] = 70.0;
+        n.normalize_into(&row, &mut z).unwrap().unwrap();
+        assert!(z[1] > 10.0, "{z:?}");
     }
 
     #[test]

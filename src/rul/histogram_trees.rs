@@ -156,7 +156,9 @@ impl<'a> Grower<'a> {
             in_bag: vec![false; data.n_rows],
             columns: vec![0; n_columns],
             all_columns: (0..data.cuts.len()).collect(),
-            histograms: (0..settings.max_leaves).map(|_| vec![0; n_columns * stride]).collect(),
+            histograms: (0..settings.max_leaves.min(data.n_rows / settings.min_leaf_rows.max(1) + 1))
+                .map(|_| vec![0; n_columns * stride])
+                .collect(),
         }
     }
 

@@ -115,8 +115,9 @@ pub(crate) trait PointRegressor: Sized {
     /// The regressor fitted for good.
     type Final;
 
-    /// Fits on labels that are capped already; `held_out` for the models behind the interval, which may be cheaper.
+    /// Cap, level, folds and seed.
     fn labels(&self) -> &LabelSettings;
+    /// Fits on labels it caps itself; `held_out` for the models behind the interval, which may be cheaper.
     fn fit_point(&self, table: &FeatureTable, labels: &RulLabels, held_out: bool) -> Result<Self::Final>;
     fn predict(model: &Self::Final, row: &[f64]) -> f64;
     fn with_intervals(model: Self::Final, intervals: BinnedIntervals) -> Result<Self::Final>;
