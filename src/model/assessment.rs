@@ -51,7 +51,7 @@ pub enum UnusableReason {
     MissingValues {
         /// Readings that are NaN or infinite.
         n_missing: u32,
-        /// Readings in the row.
+        /// Readings they are counted among: of the row, or of the part of it that was needed.
         n_values: u32,
         /// Position of the first one in the model's schema.
         first: u32,
@@ -83,7 +83,7 @@ impl fmt::Display for UnusableReason {
             } => {
                 write!(
                     f,
-                    "{n_missing} of {n_values} readings missing or not finite, the first at position {first}"
+                    "{n_missing} of {n_values} readings needed are missing or not finite, the first at position {first} of the row"
                 )
             }
             Self::TimeNotIncreasing => f.write_str("time does not lie after the row before"),

@@ -514,7 +514,8 @@ impl RegimeNormalizer {
     }
 
     /// Writes the normalised sensors of `row` into `out` and gives the regime, or why the row is unusable (`out` is then
-    /// unspecified): a setting is missing or out of all bounds, or more than half of the sensors are.
+    /// unspecified): a setting is missing or out of all bounds (counted among the settings), or more than half of the sensors the
+    /// normaliser uses are (counted among those).
     ///
     /// # Errors
     /// `SchemaMismatch` where `row` or `out` has another length than the schemas.
@@ -528,9 +529,9 @@ impl RegimeNormalizer {
         }
         let n = self.setting_columns.len();
         let mut gap = smallvec::SmallVec::<[f64; 64]>::from_elem(0.0, n);
-        let missing = |n_missing: usize, first: usize| UnusableReason::MissingValues {
+        let missing = |n_missing: usize, n_values: usize, first: usize| UnusableReason::MissingValues {
             n_missing: n_missing as u32,
-            n_values: row.len() as u32,
+            n_values: n_values as u32,
             first: first as u32,
         };
         let Some(regime) = self.regime_into(row, &mut gap) else {
@@ -538,7 +539,7 @@ impl RegimeNormalizer {
             let columns = self.setting_columns.iter().enumerate();
             let mut absent = columns.filter(|(i, c)| !sound(*i, row[**c])).map(|(_, c)| *c);
             let first = absent.next().unwrap_or(0);
-            return Ok(Err(missing(1 + absent.count(), first)));
+            return Ok(Err(missing(1 + absent.count(), n, first)));
         };
         let width = n + 2;
         let lines = self.lines[regime * self.sensor_columns.len() * width..].chunks_exact(width);
@@ -554,7 +555,7 @@ impl RegimeNormalizer {
             }
         }
         Ok(if 2 * n_missing > out.len() {
-            Err(missing(n_missing, first))
+            Err(missing(n_missing, out.len(), first))
         } else {
             Ok(regime)
         })
@@ -724,7 +725,7 @@ mod tests {
             reason,
             UnusableReason::MissingValues {
                 n_missing: 2,
-                n_values: 5,
+                n_values: 2,
                 first: 2
             }
         );
@@ -735,7 +736,7 @@ mod tests {
             reason,
             UnusableReason::MissingValues {
                 n_missing: 1,
-                n_values: 5,
+                n_values: 2,
                 first: 1
             }
         );
