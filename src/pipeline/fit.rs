@@ -46,7 +46,8 @@ impl PipelineParams {
     /// is fitted without them.
     ///
     /// # Errors
-    /// `InvalidParameter` for settings out of range; `InsufficientData` without an asset, with fewer assets of known end
+    /// `InvalidParameter` for settings out of range, or where more rows fall into a span than a window may hold;
+    /// `InsufficientData` without an asset, with fewer assets of known end
     /// than folds, or too few rows for a part; `InvalidInput` where the fleet's channels are not the extractor's.
     pub fn fit(&self, fleet: &FleetHistory) -> Result<Pipeline> {
         self.fit_with(fleet, |_| {})

@@ -81,7 +81,8 @@ impl PipelineParams {
         self
     }
 
-    /// Rolling features of each normalised sensor, for the detector: EWMAs over 10 life units unless set.
+    /// Rolling features of each normalised sensor, for the detector: EWMAs over 10 life units unless set. Rows of which
+    /// less than the longest of these spans is known are not learnt from and count for no alarm.
     #[must_use]
     pub fn detector_features(mut self, features: TelemetrySpec) -> Self {
         self.detector_features = features;
