@@ -58,6 +58,25 @@ positive!(
     Seconds, "duration", "s"
 );
 
+impl Hertz {
+    /// The rotation rate of a shaft at `rpm` revolutions a minute.
+    ///
+    /// # Errors
+    /// `InvalidParameter` unless `rpm` is finite and above zero: a standing shaft has no rate.
+    pub fn from_rpm(rpm: f64) -> Result<Self> {
+        if rpm.is_finite() && rpm > 0.0 {
+            Self::new(rpm / 60.0)
+        } else {
+            Err(Error::parameter("speed", "finite and above 0 rpm", rpm))
+        }
+    }
+
+    /// Revolutions a minute.
+    pub fn rpm(self) -> f64 {
+        self.0 * 60.0
+    }
+}
+
 /// An instant: nanoseconds since the Unix epoch.
 ///
 /// Recordings that count cycles instead of time lay one cycle on one unit of their [`LifeUnit`].
