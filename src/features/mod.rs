@@ -1,7 +1,10 @@
 //! Manipulation: feature rows with a schema, from waveform windows or telemetry rows.
 
 mod extractor;
+pub mod fatigue;
 mod schema;
+pub mod selection;
+pub mod severity;
 mod table;
 mod telemetry;
 mod vibration;
