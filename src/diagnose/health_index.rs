@@ -346,7 +346,7 @@ fn filled(z: &[f64]) -> smallvec::SmallVec<[f64; 32]> {
 }
 
 /// Mean, mean of products and number of rows.
-fn moments<V: AsRef<[f64]>>(n: usize, rows: impl Iterator<Item = V>) -> (Vec<f64>, Array2<f64>, usize) {
+pub(super) fn moments<V: AsRef<[f64]>>(n: usize, rows: impl Iterator<Item = V>) -> (Vec<f64>, Array2<f64>, usize) {
     let (mut sum, mut products, mut count) = (vec![0.0; n], Array2::<f64>::zeros((n, n)), 0usize);
     for row in rows {
         let z = row.as_ref();
@@ -361,7 +361,7 @@ fn moments<V: AsRef<[f64]>>(n: usize, rows: impl Iterator<Item = V>) -> (Vec<f64
     (sum, products * scale, count)
 }
 
-fn leading_eigenvectors(symmetric: Array2<f64>, n: usize) -> Result<Array2<f64>> {
+pub(super) fn leading_eigenvectors(symmetric: Array2<f64>, n: usize) -> Result<Array2<f64>> {
     let failed = |e: linfa_linalg::LinalgError| {
         Error::not_converged(format!("health indices: eigenvectors of a covariance: {e}")).with_source(e)
     };

@@ -390,8 +390,8 @@ mod tests {
             }
             points.push(l);
         }
-        let (mut read, mut stack, mut out) = (points.into_iter(), Vec::new(), Vec::new());
-        while let Some(p) = read.next() {
+        let (mut stack, mut out) = (Vec::new(), Vec::new());
+        for p in points {
             stack.push(p);
             while stack.len() >= 3 {
                 let n = stack.len();

@@ -176,9 +176,9 @@ fn bridged(lives: &[&[f64]]) -> Result<Vec<Vec<f64>>> {
         out[at[at.len() - 1]..].fill(x[at[at.len() - 1]]);
         for pair in at.windows(2) {
             let (from, to) = (pair[0], pair[1]);
-            for i in from + 1..to {
+            for (i, place) in out.iter_mut().enumerate().take(to).skip(from + 1) {
                 let t = (i - from) as f64 / (to - from) as f64;
-                out[i] = (1.0 - t) * x[from] + t * x[to];
+                *place = (1.0 - t) * x[from] + t * x[to];
             }
         }
         out
