@@ -4,8 +4,8 @@ use crate::{
     error::{Error, Result},
     features::{Feature, FeatureExtractor, FeatureSchema, Sampling},
     quantity::Hertz,
-    signal::{Channel, WindowSpec, check_names},
-    spectrum::{AmplitudeSpectrum, SpectrumScratch, Taper, mean_of},
+    signal::{Channel, WindowSpec, check_names, mean_of},
+    spectrum::{AmplitudeSpectrum, SpectrumScratch, Taper},
 };
 use serde::{Deserialize, Serialize};
 use std::{fmt, ops::Range, sync::Arc};
@@ -575,7 +575,7 @@ mod tests {
                 let mean = x.iter().sum::<f64>() / n;
                 let w = |i: usize| match taper {
                     Taper::Hann => 0.5 - 0.5 * (std::f64::consts::TAU * i as f64 / n).cos(),
-                    Taper::Rectangular => 1.0,
+                    _ => 1.0,
                 };
                 let weighted: f64 = x.iter().enumerate().map(|(i, v)| (w(i) * (v - mean)).powi(2)).sum();
                 let expected = weighted / (0..x.len()).map(|i| w(i) * w(i)).sum::<f64>();

@@ -5,11 +5,14 @@
 //! any spacing: [`AssetHistory`] for one machine, [`FleetHistory`] for many, [`RowWindow`] for the last rows of a running
 //! machine.
 
+mod detrend;
 mod history;
 mod recording;
 mod row_window;
 mod waveform_window;
 
+pub use detrend::Detrend;
+pub(crate) use detrend::{line_of, mean_of};
 pub use history::{AssetHistory, Channel, EndOfLife, FleetHistory};
 pub(crate) use recording::check_names;
 pub use recording::{Recording, RecordingWindow, RecordingWindows};

@@ -1,41 +1,11 @@
 //! One-sided amplitude spectrum of a window.
 
-use crate::{
-    error::{Error, Result},
-    quantity::Hertz,
+use super::{
+    Taper,
+    tapered::{TaperedTransform, TransformScratch},
 };
-use realfft::{RealFftPlanner, RealToComplex, num_complex::Complex};
-use serde::{Deserialize, Serialize};
-use std::{f64::consts::TAU, fmt, ops::RangeInclusive, sync::Arc};
-
-/// Window lengths that are transformed.
-const LENGTHS: RangeInclusive<usize> = 2..=1 << 24;
-
-/// The weights that samples are multiplied with before a transform.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Taper {
-    /// Periodic Hann, `w[i] = (1 - cos(2 π i / N)) / 2`: lines leak little into far bins. The default.
-    #[default]
-    Hann,
-    /// All ones: exact for lines at the centre of a bin, leaks far otherwise.
-    Rectangular,
-}
-
-impl Taper {
-    fn weights(self, n: usize) -> Arc<[f64]> {
-        let weight = |i: usize| match self {
-            // sin² keeps its relative accuracy at the ends, where 1 - cos cancels.
-            Self::Hann => {
-                let s = libm::sin(0.5 * TAU * i as f64 / n as f64);
-                s * s
-            }
-            Self::Rectangular => 1.0,
-        };
-        (0..n).map(weight).collect()
-    }
-}
+use crate::{error::Result, quantity::Hertz, signal::mean_of};
+use std::fmt;
 
 /// The plan of a one-sided spectrum over windows of one length: made once, shared, cheap to clone.
 ///
@@ -78,20 +48,12 @@ impl Taper {
 #[derive(Clone)]
 pub struct AmplitudeSpectrum {
     rate: Hertz,
-    taper: Taper,
-    weights: Arc<[f64]>,
-    sum: f64,
-    sum_of_squares: f64,
-    fft: Arc<dyn RealToComplex<f64>>,
+    tapered: TaperedTransform,
 }
 
 /// Work space of one thread for an [`AmplitudeSpectrum`]; its content means nothing between calls.
 #[derive(Clone)]
-pub struct SpectrumScratch {
-    tapered: Vec<f64>,
-    transform: Vec<Complex<f64>>,
-    work: Vec<Complex<f64>>,
-}
+pub struct SpectrumScratch(TransformScratch);
 
 impl AmplitudeSpectrum {
     /// The plan for windows of `n_samples` at `rate`.
@@ -99,28 +61,20 @@ impl AmplitudeSpectrum {
     /// # Errors
     /// `InvalidParameter` unless `n_samples` is in 2..=2^24.
     pub fn new(n_samples: usize, rate: Hertz, taper: Taper) -> Result<Self> {
-        if !LENGTHS.contains(&n_samples) {
-            return Err(Error::parameter("n_samples", format!("in {LENGTHS:?}"), n_samples));
-        }
-        let weights = taper.weights(n_samples);
         Ok(Self {
             rate,
-            taper,
-            sum: weights.iter().sum(),
-            sum_of_squares: weights.iter().map(|w| w * w).sum(),
-            weights,
-            fft: RealFftPlanner::new().plan_fft_forward(n_samples),
+            tapered: TaperedTransform::new("n_samples", n_samples, taper)?,
         })
     }
 
     /// Samples in a window.
     pub fn n_samples(&self) -> usize {
-        self.weights.len()
+        self.tapered.n_samples()
     }
 
     /// Bins of the spectrum, `n_samples / 2 + 1` rounded down.
     pub fn n_bins(&self) -> usize {
-        self.weights.len() / 2 + 1
+        self.tapered.n_bins()
     }
 
     /// Samples a second.
@@ -130,7 +84,7 @@ impl AmplitudeSpectrum {
 
     /// The taper.
     pub fn taper(&self) -> Taper {
-        self.taper
+        self.tapered.taper()
     }
 
     /// The frequency at the centre of `bin`; bins lie `rate / n_samples` apart.
@@ -140,17 +94,12 @@ impl AmplitudeSpectrum {
 
     /// The equivalent noise bandwidth of a bin in hertz, `rate Σ w² / (Σ w)²`: 1 bin for a rectangular taper, 1.5 for Hann.
     pub fn noise_bandwidth_hz(&self) -> f64 {
-        self.rate.get() * self.sum_of_squares / (self.sum * self.sum)
+        self.rate.get() * self.tapered.sum_of_squares / (self.tapered.sum * self.tapered.sum)
     }
 
     /// Work space for one thread.
     pub fn new_scratch(&self) -> SpectrumScratch {
-        let zero = Complex { re: 0.0, im: 0.0 };
-        SpectrumScratch {
-            tapered: vec![0.0; self.n_samples()],
-            transform: vec![zero; self.n_bins()],
-            work: vec![zero; self.fft.get_scratch_len()],
-        }
+        SpectrumScratch(self.tapered.new_scratch())
     }
 
     /// Writes the amplitude of each bin, in the unit of the samples.
@@ -159,12 +108,23 @@ impl AmplitudeSpectrum {
     /// `InvalidInput` where the length of `samples` or `out`, or that of the window the scratch was made for, differs from
     /// the plan's; `out` is unchanged then.
     pub fn amplitude_into(&self, samples: &[f64], scratch: &mut SpectrumScratch, out: &mut [f64]) -> Result<()> {
-        self.transform(samples, mean_of(samples), scratch, out.len())?;
-        for (a, x) in out.iter_mut().zip(&scratch.transform) {
+        self.tapered.check(samples.len(), out.len(), &scratch.0)?;
+        self.tapered.run(samples, (mean_of(samples), 0.0), &mut scratch.0)?;
+        for (a, x) in out.iter_mut().zip(&scratch.0.transform) {
             *a = x.norm_sqr().sqrt();
         }
-        self.scale(out, 2.0 / self.sum);
+        self.tapered.scale(out, 2.0 / self.tapered.sum);
         Ok(())
+    }
+
+    /// The amplitude of each bin, in memory of its own.
+    ///
+    /// # Errors
+    /// As [`amplitude_into`](AmplitudeSpectrum::amplitude_into).
+    pub fn amplitude(&self, samples: &[f64]) -> Result<Vec<f64>> {
+        let mut out = vec![0.0; self.n_bins()];
+        self.amplitude_into(samples, &mut self.new_scratch(), &mut out)?;
+        Ok(out)
     }
 
     /// Writes the mean square of each bin, in the square of the samples' unit: what the band around the bin adds to the
@@ -184,51 +144,14 @@ impl AmplitudeSpectrum {
         scratch: &mut SpectrumScratch,
         out: &mut [f64],
     ) -> Result<()> {
-        self.transform(samples, mean, scratch, out.len())?;
-        for (p, x) in out.iter_mut().zip(&scratch.transform) {
+        self.tapered.check(samples.len(), out.len(), &scratch.0)?;
+        self.tapered.run(samples, (mean, 0.0), &mut scratch.0)?;
+        for (p, x) in out.iter_mut().zip(&scratch.0.transform) {
             *p = x.norm_sqr();
         }
-        self.scale(out, 2.0 / (self.n_samples() as f64 * self.sum_of_squares));
+        let t = &self.tapered;
+        t.scale(out, 2.0 / (t.n_samples() as f64 * t.sum_of_squares));
         Ok(())
-    }
-
-    /// Fills `scratch.transform`.
-    fn transform(&self, samples: &[f64], mean: f64, scratch: &mut SpectrumScratch, n_out: usize) -> Result<()> {
-        let (n, bins) = (self.n_samples(), self.n_bins());
-        for (what, expected, got) in [
-            ("samples of a spectrum", n, samples.len()),
-            ("bins of a spectrum", bins, n_out),
-            ("samples a spectrum's scratch is for", n, scratch.tapered.len()),
-            (
-                "work space of a spectrum",
-                self.fft.get_scratch_len(),
-                scratch.work.len(),
-            ),
-        ] {
-            if got != expected {
-                return Err(Error::input(what, expected, got));
-            }
-        }
-        for ((t, x), w) in scratch.tapered.iter_mut().zip(samples).zip(&*self.weights) {
-            *t = (x - mean) * w;
-        }
-        let s = scratch;
-        self.fft
-            .process_with_scratch(&mut s.tapered, &mut s.transform, &mut s.work)
-            .map_err(|e| Error::input("transform", "buffers of its length", e))
-    }
-
-    /// Multiplies by `factor`, and by half of it the bins that have no twin at a negative frequency.
-    fn scale(&self, bins: &mut [f64], factor: f64) {
-        bins.iter_mut().for_each(|b| *b *= factor);
-        if let Some(zero) = bins.first_mut() {
-            *zero *= 0.5;
-        }
-        if self.n_samples().is_multiple_of(2)
-            && let Some(nyquist) = bins.last_mut()
-        {
-            *nyquist *= 0.5;
-        }
     }
 }
 
@@ -237,7 +160,7 @@ impl fmt::Debug for AmplitudeSpectrum {
         f.debug_struct("AmplitudeSpectrum")
             .field("n_samples", &self.n_samples())
             .field("rate", &self.rate)
-            .field("taper", &self.taper)
+            .field("taper", &self.taper())
             .finish_non_exhaustive()
     }
 }
@@ -245,27 +168,9 @@ impl fmt::Debug for AmplitudeSpectrum {
 impl fmt::Debug for SpectrumScratch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SpectrumScratch")
-            .field("n_samples", &self.tapered.len())
+            .field("n_samples", &self.0.tapered.len())
             .finish_non_exhaustive()
     }
-}
-
-/// Mean of `samples`, taken about the first of them: exact where all are equal, and without cancellation where a large
-/// offset carries a small signal. NaN without samples.
-pub(crate) fn mean_of(samples: &[f64]) -> f64 {
-    const LANES: usize = 8; // sums side by side, in vector registers
-    let Some(&first) = samples.first() else {
-        return f64::NAN;
-    };
-    let mut sums = [0.0; LANES];
-    let chunks = samples.chunks_exact(LANES);
-    let rest: f64 = chunks.remainder().iter().map(|x| x - first).sum();
-    for chunk in chunks {
-        for (sum, x) in sums.iter_mut().zip(chunk) {
-            *sum += x - first;
-        }
-    }
-    first + (sums.iter().sum::<f64>() + rest) / samples.len() as f64
 }
 
 #[cfg(test)]
@@ -273,7 +178,8 @@ mod tests {
     use super::*;
     use crate::error::ErrorKind;
     use proptest::prelude::*;
-    use std::f64::consts::PI;
+    use realfft::num_complex::Complex;
+    use std::f64::consts::{PI, TAU};
 
     fn plan(n: usize, taper: Taper) -> AmplitudeSpectrum {
         AmplitudeSpectrum::new(n, Hertz::new(1000.0).unwrap(), taper).unwrap()
@@ -281,7 +187,8 @@ mod tests {
 
     /// Scratch full of what would show in a result.
     fn dirty(plan: &AmplitudeSpectrum) -> SpectrumScratch {
-        let mut s = plan.new_scratch();
+        let mut scratch = plan.new_scratch();
+        let s = &mut scratch.0;
         s.tapered.fill(f64::NAN);
         s.transform.fill(Complex {
             re: f64::NAN,
@@ -291,7 +198,7 @@ mod tests {
             re: f64::NAN,
             im: f64::NAN,
         });
-        s
+        scratch
     }
 
     /// |X[k]| straight from its definition.
@@ -300,7 +207,7 @@ mod tests {
         let mean = x.iter().sum::<f64>() / n as f64;
         let w = |i: usize| match taper {
             Taper::Hann => 0.5 - 0.5 * (2.0 * PI * i as f64 / n as f64).cos(),
-            Taper::Rectangular => 1.0,
+            _ => 1.0,
         };
         let line = |k: usize| {
             let (mut re, mut im) = (0.0, 0.0);
@@ -336,16 +243,9 @@ mod tests {
             }
             // Parseval, with the taper's weights.
             let mean = mean_of(&x);
-            let weighted: f64 = x.iter().zip(&*p.weights).map(|(v, w)| ((v - mean) * w).powi(2)).sum::<f64>() / p.sum_of_squares;
+            let weighted: f64 = x.iter().zip(p.tapered.weights()).map(|(v, w)| ((v - mean) * w).powi(2)).sum::<f64>() / p.tapered.sum_of_squares;
             let total: f64 = square.iter().sum();
             prop_assert!((total - weighted).abs() <= 1e-13 * weighted + 1e-30, "{total} {weighted}");
-        }
-
-        #[test]
-        fn the_mean_moves_with_the_samples(x in prop::collection::vec(-1.0..1.0_f64, 1..100), offset in -1e6..1e6_f64) {
-            let moved: Vec<f64> = x.iter().map(|v| v + offset).collect();
-            prop_assert!((mean_of(&moved) - offset - mean_of(&x)).abs() < 4.0 * f64::EPSILON * (offset.abs() + 1.0));
-            prop_assert_eq!(mean_of(&vec![offset; x.len()]), offset);
         }
     }
 
