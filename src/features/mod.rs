@@ -1,5 +1,6 @@
 //! Manipulation: feature rows with a schema, from waveform windows or telemetry rows.
 
+pub mod bearing;
 mod extractor;
 pub mod fatigue;
 mod schema;

@@ -7,14 +7,18 @@
 
 mod detrend;
 mod history;
+mod median;
 mod recording;
+mod resample;
 mod row_window;
 mod waveform_window;
 
 pub use detrend::Detrend;
 pub(crate) use detrend::{line_of, mean_of};
 pub use history::{AssetHistory, Channel, EndOfLife, FleetHistory};
+pub use median::{HampelFilter, MedianFilter, MedianScratch};
 pub(crate) use recording::check_names;
 pub use recording::{Recording, RecordingWindow, RecordingWindows};
+pub use resample::Resampler;
 pub use row_window::RowWindow;
 pub use waveform_window::{Continuity, Pushed, WaveformWindower, WindowSpec};
