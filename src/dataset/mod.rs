@@ -1,8 +1,10 @@
-//! Loaders of recorded fleets: public sets in the format their authors publish, and this crate's own table.
+//! Loaders of recorded fleets and waveforms: public sets in the format their authors publish, and common files.
 //!
 //! | module | data | format |
 //! |---|---|---|
 //! | [`cmapss`] | NASA C-MAPSS turbofans, run to failure | the published text files, unchanged |
+//! | [`cwru`] | Case Western Reserve University bearings with seeded faults | the published MATLAB files, unchanged |
+//! | [`matlab`] | numeric arrays of any shape | MATLAB 5 |
 //! | [`fleet_csv`] | any [`FleetHistory`](crate::signal::FleetHistory), such as those in `datasets/` | CSV with a header |
 //!
 //! No public set is part of this crate; `datasets/README.md` says where each is found, under what licence, and what
@@ -12,7 +14,9 @@
 //! an error that names the file, the line and what was expected there, never a shorter fleet.
 
 pub mod cmapss;
+pub mod cwru;
 pub mod fleet_csv;
+pub mod matlab;
 
 use crate::{
     envelope,
