@@ -1,5 +1,6 @@
-//! Health assessment: how worn a machine is, fused from its sensors.
+//! Health assessment: how worn a machine is, fused from its sensors, and what is wrong with a bearing.
 
+pub mod bearing;
 mod fused_index;
 mod health_index;
 
