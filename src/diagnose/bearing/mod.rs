@@ -316,14 +316,7 @@ fn measured(samples: &[f64], rate: Hertz, shaft: Hertz) -> Result<Result<Measure
         kurtosis,
         shaft: turning,
         shaft_is_refined: refined.is_some(),
-        scatter: scatter(duration_s / segment_s),
     }))
-}
-
-/// How far scores of noise rise above those of ten seconds, for a record of so many segments.
-fn scatter(segments: f64) -> f64 {
-    // The standard deviation of the log of an average falls with the root of the number of averages.
-    (1.0 / segments.sqrt() - 1.0 / 5.0_f64.sqrt()).max(0.0) * 3.0
 }
 
 fn unusable(x: &[f64], rate: Hertz, shaft: Hertz) -> Option<String> {

@@ -34,8 +34,6 @@ pub(super) struct Measured {
     pub(super) kurtosis: f64,
     pub(super) shaft: Hertz,
     pub(super) shaft_is_refined: bool,
-    /// How much scores of noise scatter above those of a long record, in nepers.
-    pub(super) scatter: f64,
 }
 
 struct Candidate {
@@ -185,9 +183,8 @@ fn healthy(m: &Measured, raw: &[Candidate], white: &[Candidate], strongest: &Com
     if !(m.kurtosis < HEALTHY_KURTOSIS) {
         return no(format!("kurtosis {:.1}, not below {HEALTHY_KURTOSIS}", m.kurtosis));
     }
-    let (score, depth) = (HEALTHY_SCORE + m.scatter, HEALTHY_DEPTH + 0.1 * m.scatter);
     for c in raw {
-        if c.comb.score >= score || c.depth >= depth {
+        if c.comb.score >= HEALTHY_SCORE || c.depth >= HEALTHY_DEPTH {
             return no(format!(
                 "{} scores {:.1} and modulates by {:.0}% in the envelope",
                 c.fault.name(),
@@ -196,14 +193,14 @@ fn healthy(m: &Measured, raw: &[Candidate], white: &[Candidate], strongest: &Com
             ));
         }
     }
-    if let Some(c) = white.iter().find(|c| c.depth >= DEPTH + 0.1 * m.scatter) {
+    if let Some(c) = white.iter().find(|c| c.depth >= DEPTH) {
         let depth = 100.0 * c.depth;
         return no(format!(
             "{} modulates by {depth:.0}% in the prewhitened envelope",
             c.fault.name()
         ));
     }
-    if strongest.score >= score + m.scatter {
+    if strongest.score >= HEALTHY_SCORE {
         return no(format!(
             "an unexplained comb at order {:.3} scores {:.1}",
             strongest.order, strongest.score
