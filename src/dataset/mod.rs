@@ -5,6 +5,7 @@
 //! | [`cmapss`] | NASA C-MAPSS turbofans, run to failure | the published text files, unchanged |
 //! | [`cwru`] | Case Western Reserve University bearings with seeded faults | the published MATLAB files, unchanged |
 //! | [`matlab`] | numeric arrays of any shape | MATLAB 5 |
+//! | [`wav`] | waveforms | WAV, whole numbers and floats |
 //! | [`fleet_csv`] | any [`FleetHistory`](crate::signal::FleetHistory), such as those in `datasets/` | CSV with a header |
 //!
 //! No public set is part of this crate; `datasets/README.md` says where each is found, under what licence, and what
@@ -17,6 +18,7 @@ pub mod cmapss;
 pub mod cwru;
 pub mod fleet_csv;
 pub mod matlab;
+pub mod wav;
 
 use crate::{
     envelope,
