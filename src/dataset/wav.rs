@@ -171,10 +171,6 @@ impl WavReader {
     /// `InsufficientData` without a sample. `InvalidInput` for bytes that are no WAV file or less than it declares, samples
     /// in another form than those listed [above](self), another number of channels than were named or given scales, a rate
     /// of zero, and more than [`MAX_FILE_BYTES`] bytes or [`MAX_SAMPLES`] samples.
-    #[expect(
-        clippy::wrong_self_convention,
-        reason = "reads a recording from bytes, by these settings"
-    )]
     pub fn from_bytes(&self, bytes: &[u8]) -> Result<Recording> {
         if bytes.len() as u64 > MAX_FILE_BYTES {
             return Err(too_large(format!("{} bytes", bytes.len())));
