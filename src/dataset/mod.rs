@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | [`cmapss`] | NASA C-MAPSS turbofans, run to failure | the published text files, unchanged |
 //! | [`cwru`] | Case Western Reserve University bearings with seeded faults | the published MATLAB files, unchanged |
+//! | [`femto`] | FEMTO-ST PRONOSTIA bearings, run to failure | the published CSV snapshots, unchanged |
 //! | [`matlab`] | numeric arrays of any shape | MATLAB 5 |
 //! | [`wav`] | waveforms | WAV, whole numbers and floats |
 //! | [`waveform_csv`] | waveforms | plain text: a line an instant, a column a channel |
@@ -17,6 +18,7 @@
 
 pub mod cmapss;
 pub mod cwru;
+pub mod femto;
 pub mod fleet_csv;
 pub mod matlab;
 pub mod wav;
