@@ -18,10 +18,10 @@ pub mod decision;
 pub mod evaluate;
 pub mod pipeline;
 pub mod fleet;
-#[cfg(feature = "datasets")]
-pub mod dataset;
 #[cfg(feature = "polars")]
 pub mod table;
+#[cfg(feature = "datasets")]
+pub mod dataset;
 pub mod simulate;
 
 pub use error::{Error, ErrorKind, Result};

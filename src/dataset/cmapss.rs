@@ -39,7 +39,7 @@
 //! Source: A. Saxena, K. Goebel, D. Simon, N. Eklund, "Damage propagation modeling for aircraft engine run-to-failure
 //! simulation", PHM 2008, [doi:10.1109/PHM.2008.4711414](https://doi.org/10.1109/PHM.2008.4711414).
 
-use super::{MAX_ASSETS, MAX_FILE_BYTES, read_file, shown, too_large, too_many_assets};
+use super::{MAX_ASSETS, read_file, shown, too_many_assets, utf8};
 use crate::{
     error::{Error, ErrorKind, Result},
     quantity::LifeUnit,
@@ -173,7 +173,7 @@ pub fn load_test(dir: impl AsRef<Path>, subset: Subset) -> Result<FleetHistory> 
 ///
 /// # Errors
 /// `Io` where a file cannot be read; `InvalidInput` and `InsufficientData` as [`parse`], and for a file above
-/// [`MAX_FILE_BYTES`]. Each names the path.
+/// [`MAX_FILE_BYTES`](super::MAX_FILE_BYTES). Each names the path.
 pub fn load_file(path: impl AsRef<Path>, ends: Ends<&Path>) -> Result<FleetHistory> {
     let path = path.as_ref();
     let engines = Engines::parse(&read_file(path)?).map_err(|e| e.context(path.display()))?;
@@ -208,7 +208,7 @@ pub fn load_file(path: impl AsRef<Path>, ends: Ends<&Path>) -> Result<FleetHisto
 /// `InsufficientData` without a line. `InvalidInput`, naming the line (and column, counted from 1), for text that is not
 /// UTF-8, a line without exactly 26 columns, an engine or cycle that is no whole number from 1 to 2^32 - 1, a reading
 /// that is neither a finite number nor `NaN`, cycles of an engine that do not increase, rows of an engine that are not
-/// together, more than [`MAX_ASSETS`] engines or [`MAX_FILE_BYTES`] bytes, and a
+/// together, more than [`MAX_ASSETS`] engines or [`MAX_FILE_BYTES`](super::MAX_FILE_BYTES) bytes, and a
 /// number of remaining lives that is not that of the engines, or one that is negative or not finite.
 pub fn parse(telemetry: &[u8], ends: Ends<&[u8]>) -> Result<FleetHistory> {
     let engines = Engines::parse(telemetry)?;
@@ -385,16 +385,6 @@ fn parse_rul(bytes: &[u8], n_engines: usize) -> Result<Vec<f64>> {
 
 /// The lines of a text with their numbers from 1, without blank ones at its end.
 fn lines(bytes: &[u8]) -> Result<impl Iterator<Item = (usize, &str)>> {
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(too_large(format!("{} bytes", bytes.len())));
-    }
-    let text = std::str::from_utf8(bytes).map_err(|e| {
-        let at = e.valid_up_to();
-        let line = 1 + bytes.iter().take(at).filter(|&&b| b == b'\n').count();
-        Error::input("text", "UTF-8", format!("another encoding at byte {at}"))
-            .context(format!("line {line}"))
-            .with_source(e)
-    })?;
-    let text = text.trim_ascii_end();
+    let text = utf8(bytes)?.trim_ascii_end();
     Ok(text.lines().enumerate().map(|(i, line)| (i + 1, line)))
 }

@@ -65,8 +65,8 @@ impl CwruRecord {
     }
 }
 
-/// The speed at a motor load of 0, 1, 2 or 3 hp as the university lists it: 1797, 1772, 1750, 1730 rpm. It is what the
-/// records without a speed of their own were taken at, within a percent.
+/// The speed at a motor load of 0, 1, 2 or 3 hp as the university lists it: 1797, 1772, 1750, 1730 rpm. The speeds in the
+/// files lie within a percent of it.
 ///
 /// ```
 /// use prognos::dataset::cwru::nominal_rpm;

@@ -4,7 +4,10 @@
 //! |---|---|---|
 //! | [`cmapss`] | NASA C-MAPSS turbofans, run to failure | the published text files, unchanged |
 //! | [`cwru`] | Case Western Reserve University bearings with seeded faults | the published MATLAB files, unchanged |
+//! | [`femto`] | FEMTO-ST PRONOSTIA bearings, run to failure | the published CSV snapshots, unchanged |
 //! | [`matlab`] | numeric arrays of any shape | MATLAB 5 |
+//! | [`wav`] | waveforms | WAV, whole numbers and floats |
+//! | [`waveform_csv`] | waveforms | plain text: a line an instant, a column a channel |
 //! | [`fleet_csv`] | any [`FleetHistory`](crate::signal::FleetHistory), such as those in `datasets/` | CSV with a header |
 //!
 //! No public set is part of this crate; `datasets/README.md` says where each is found, under what licence, and what
@@ -15,8 +18,11 @@
 
 pub mod cmapss;
 pub mod cwru;
+pub mod femto;
 pub mod fleet_csv;
 pub mod matlab;
+pub mod wav;
+pub mod waveform_csv;
 
 use crate::{
     envelope,
@@ -40,6 +46,20 @@ fn read_file(path: &Path) -> Result<Vec<u8>> {
     envelope::read_limited(path, MAX_FILE_BYTES).map_err(|e| match e.kind() {
         ErrorKind::Persistence => too_large("more").context(path.display()),
         _ => e,
+    })
+}
+
+/// The text of a file of at most [`MAX_FILE_BYTES`].
+fn utf8(bytes: &[u8]) -> Result<&str> {
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(too_large(format!("{} bytes", bytes.len())));
+    }
+    std::str::from_utf8(bytes).map_err(|e| {
+        let at = e.valid_up_to();
+        let line = 1 + bytes.iter().take(at).filter(|&&b| b == b'\n').count();
+        Error::input("text", "UTF-8", format!("another encoding at byte {at}"))
+            .context(format!("line {line}"))
+            .with_source(e)
     })
 }
 

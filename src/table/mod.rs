@@ -7,6 +7,7 @@
 //! | [`lazy_feature_frame`] | the same over a [`LazyFrame`] | the same, computed when collected |
 //! | [`feature_table_from_frame`] | a frame of features | a [`FeatureTable`](crate::features::FeatureTable), to fit models on |
 //! | [`asset_summary`] | a [`LazyFrame`] of readings | one row an asset: rows, instants, mean, deviation and missing share of each channel |
+//! | [`recording_from_frame`], [`read_waveform_parquet`] | a frame or file of samples | a [`Recording`](crate::signal::Recording) |
 //! | [`write_parquet`], [`read_parquet`], [`scan_parquet`] | a frame | a file, and back |
 //!
 //! A frame of readings has a row a reading: [`ASSET`] (string), [`TIME`], one `Float64` a channel, and [`RUL`] (`Float64`).
@@ -40,6 +41,7 @@ mod fleet_frame;
 mod layout;
 mod parquet;
 mod summary;
+mod waveform;
 
 pub use feature_frame::{feature_frame, feature_table_from_frame, lazy_feature_frame};
 pub use fleet_frame::{fleet_from_frame, fleet_to_frame};
@@ -47,6 +49,7 @@ pub use layout::FleetLayout;
 pub use parquet::{read_parquet, scan_parquet, write_parquet};
 pub use polars;
 pub use summary::asset_summary;
+pub use waveform::{MAX_WAVEFORM_SAMPLES, read_waveform_parquet, recording_from_frame};
 
 use crate::error::{Error, ErrorKind};
 use polars::prelude::PolarsError;

@@ -7,7 +7,11 @@ use crate::{
 use polars::prelude::{
     CloudScheme, DataFrame, LazyFrame, ParquetReader, ParquetWriter, PlRefPath, ScanArgsParquet, SerReader,
 };
-use std::{fs::File, path::Path};
+use std::{
+    fs::File,
+    panic::{self, AssertUnwindSafe},
+    path::Path,
+};
 
 /// Writes a frame to `path`, whole or not at all: to a temporary name in the same folder, synced, then renamed.
 ///
@@ -26,15 +30,21 @@ pub fn write_parquet(frame: &mut DataFrame, path: impl AsRef<Path>) -> Result<()
 /// Reads a Parquet file, of this crate or another's.
 ///
 /// Unlike a [model file](crate::envelope), Parquet has no checksum that is looked at: altered bytes may read as other
-/// numbers, and a file made to do harm may make Polars panic or ask for more memory than there is. Read what you trust.
+/// numbers. Polars panics on some altered files; the panic is caught here and becomes an error (where panics unwind, that
+/// is, and after the hook of panics has seen it). What cannot be caught is a file made to ask for more memory than there
+/// is. Read what you trust.
 ///
 /// # Errors
-/// `Io` where the file cannot be read; `InvalidInput` where it is no Parquet file, truncated, or holds a type this build
-/// of Polars does not know. Each names the path.
+/// `Io` where the file cannot be read; `InvalidInput` where it is no Parquet file, truncated, altered so that Polars fails
+/// or panics, or holds a type this build of Polars does not know. Each names the path.
 pub fn read_parquet(path: impl AsRef<Path>) -> Result<DataFrame> {
     let path = path.as_ref();
     let file = File::open(path).map_err(|e| Error::io("open", path, e))?;
-    ParquetReader::new(file).finish().map_err(at(path))
+    // Nothing outlives the reader but the frame, so that nothing half-done is seen after a panic.
+    match panic::catch_unwind(AssertUnwindSafe(|| ParquetReader::new(file).finish())) {
+        Ok(frame) => frame.map_err(at(path)),
+        Err(_) => Err(Error::input("Parquet", "a sound file", "one that Polars panics on").context(path.display())),
+    }
 }
 
 /// A Parquet file, or all that a pattern such as `fleet/*.parquet` names, as a lazy frame: only the schema is read now,
