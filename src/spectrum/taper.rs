@@ -26,7 +26,7 @@ use std::{f64::consts::TAU, sync::Arc};
 /// assert_eq!(Taper::Hann.enbw_bins(1024), 1.5);
 /// assert!((Taper::FlatTop.coherent_gain(1024) - 0.21557895).abs() < 1e-12);
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Taper {
