@@ -105,10 +105,11 @@ impl Welch {
                 // Roots first: the product of two powers may leave the range.
                 let scale = own.iter().product::<f64>().sqrt();
                 let ratio = part.norm() / scale;
-                *o = (ratio * ratio).min(1.0);
-                if !(scale > 0.0) {
-                    *o = f64::NAN;
-                }
+                *o = if scale > 0.0 {
+                    (ratio * ratio).min(1.0)
+                } else {
+                    f64::NAN
+                };
             }
         }
         (scratch.sums, scratch.parts) = (own, parts);

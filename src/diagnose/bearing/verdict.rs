@@ -180,7 +180,7 @@ fn claim(
 /// The grounds on which a bearing counts as healthy, or what keeps from it.
 fn healthy(m: &Measured, raw: &[Candidate], white: &[Candidate], strongest: &Comb) -> Result<String, String> {
     let no = |why: String| Err(format!("not healthy either: {why}"));
-    if !(m.kurtosis < HEALTHY_KURTOSIS) {
+    if m.kurtosis >= HEALTHY_KURTOSIS {
         return no(format!("kurtosis {:.1}, not below {HEALTHY_KURTOSIS}", m.kurtosis));
     }
     for c in raw {
