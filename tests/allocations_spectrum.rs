@@ -1,0 +1,136 @@
+//! Spectra, envelopes, kurtograms and cepstra without an allocation after the first call.
+
+use prognos::{
+    quantity::Hertz,
+    signal::{HampelFilter, MedianFilter},
+    spectrum::{
+        AmplitudeSpectrum, Average, CepstralPrewhitening, Cepstrum, Envelope, EnvelopeSpectrum, Kurtogram, Lifter,
+        Taper, Welch,
+    },
+};
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    cell::Cell,
+};
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// The system's allocator, counting the calls of each thread.
+struct Counting;
+
+fn count() {
+    // A thread may still free and allocate while its own variables go.
+    let _ = ALLOCATIONS.try_with(|n| n.set(n.get() + 1));
+}
+
+// SAFETY: every call goes to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(ptr, layout) }
+    }
+
+    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        count();
+        unsafe { System.realloc(ptr, layout, new_size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Allocations of a second call.
+fn allocations(mut of: impl FnMut()) -> u64 {
+    of();
+    let before = ALLOCATIONS.get();
+    of();
+    ALLOCATIONS.get() - before
+}
+
+#[test]
+fn the_counter_counts() {
+    assert_eq!(allocations(|| drop(std::hint::black_box(vec![1.0; 10]))), 1);
+}
+
+#[test]
+fn nothing_is_allocated_a_window() {
+    let rate = Hertz::new(25_600.0).unwrap();
+    // A prime length takes another path through the transform.
+    for n in [2560, 2579] {
+        let x: Vec<f64> = (0..n as i32).map(|i| f64::from(i * 7919 % 1013) - 500.0).collect();
+        let mut out = vec![0.0; n];
+        let half = n / 2 + 1;
+
+        let plan = AmplitudeSpectrum::new(n, rate, Taper::FlatTop).unwrap();
+        let mut scratch = plan.new_scratch();
+        assert_eq!(
+            allocations(|| plan.amplitude_into(&x, &mut scratch, &mut out[..half]).unwrap()),
+            0
+        );
+
+        for average in [Average::Mean, Average::Median] {
+            let plan = Welch::params(rate).segment(256).average(average).build().unwrap();
+            let mut scratch = plan.new_scratch();
+            let bins = plan.n_bins();
+            assert_eq!(
+                allocations(|| plan.psd_into(&x, &mut scratch, &mut out[..bins]).unwrap()),
+                0,
+                "{average:?}"
+            );
+            assert_eq!(
+                allocations(|| plan.coherence_into(&x, &x, &mut scratch, &mut out[..bins]).unwrap()),
+                0
+            );
+            assert_eq!(
+                allocations(|| plan.spectral_kurtosis_into(&x, &mut scratch, &mut out[..bins]).unwrap()),
+                0
+            );
+            let mut rows = vec![0.0; bins * plan.n_segments(n)];
+            assert_eq!(
+                allocations(|| plan.spectrogram_into(&x, &mut scratch, &mut rows).unwrap()),
+                0
+            );
+        }
+
+        let plan = EnvelopeSpectrum::new(n, rate, (2000.0, 6000.0), Envelope::Squared).unwrap();
+        let mut scratch = plan.new_scratch();
+        assert_eq!(
+            allocations(|| plan.spectrum_into(&x, &mut scratch, &mut out[..half]).unwrap()),
+            0
+        );
+
+        let plan = Kurtogram::new(n, rate, 5).unwrap();
+        let (mut scratch, mut bands) = (plan.new_scratch(), plan.bands(&x).unwrap());
+        assert_eq!(
+            allocations(|| plan.bands_into(&x, &mut scratch, &mut bands).unwrap()),
+            0
+        );
+
+        let plan = Cepstrum::new(n).unwrap();
+        let mut scratch = plan.new_scratch();
+        assert_eq!(allocations(|| plan.power_into(&x, &mut scratch, &mut out).unwrap()), 0);
+        let lifter = Lifter::LongPass(20);
+        assert_eq!(
+            allocations(|| plan.lifter_into(&x, lifter, &mut scratch, &mut out).unwrap()),
+            0
+        );
+        let plan = CepstralPrewhitening::new(n).unwrap();
+        let mut scratch = plan.new_scratch();
+        assert_eq!(allocations(|| plan.apply_into(&x, &mut scratch, &mut out).unwrap()), 0);
+
+        let plan = MedianFilter::new(31).unwrap();
+        let mut scratch = plan.new_scratch();
+        assert_eq!(allocations(|| plan.apply_into(&x, &mut scratch, &mut out).unwrap()), 0);
+        let plan = HampelFilter::new(31, 3.0).unwrap();
+        assert_eq!(
+            allocations(|| assert!(plan.apply_into(&x, &mut scratch, &mut out).is_ok())),
+            0
+        );
+    }
+}
