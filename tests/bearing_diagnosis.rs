@@ -120,7 +120,8 @@ fn generated_bearings_are_told_apart() {
                 );
                 if name == "6205-2RS JEM" {
                     assert_eq!(report.verdict, verdict(condition), "{rate}: {report}");
-                    assert!((report.shaft_hz / shaft.get() - 1.0).abs() < 2e-3, "{report}");
+                    // Six seconds resolve 0.17 Hz.
+                    assert!((report.shaft_hz - shaft.get()).abs() < 0.17, "{report}");
                 }
                 assert_eq!(report.candidates.len(), 3);
             }
