@@ -46,8 +46,8 @@ impl BearingCondition {
 ///
 /// An element meets the fault every `1 / order` turns, give or take 1% of that at each step (elements slip, so phase wanders
 /// as a random walk). Impacts on the inner race are strongest once a turn, those of an element once a turn of the cage, as
-/// they pass the load zone; those on the outer race are alike within 10%. Each rings at 0.27 of the rate with a decay of
-/// 1 ms.
+/// they pass the load zone; those on the outer race are alike within 10%. Each rings at 3,240 Hz (0.27 of the rate where that is
+/// less) with a decay of 1 ms.
 ///
 /// The same seed gives the same samples everywhere.
 ///
@@ -145,6 +145,7 @@ impl BearingVibration {
             BearingCondition::OuterRace => (self.orders.bpfo(), (1.0, 0.0)),
             BearingCondition::Ball => (2.0 * self.orders.bsf(), (self.orders.ftf(), 0.6)),
         };
+        let ring = (3240.0 / self.rate.get()).min(0.27);
         let decay = 1.0 / (1e-3 * self.rate.get());
         let ringing = (8.0 / decay).ceil() as usize; // until e^-8
         let end = x.len() as f64 * self.shaft.get() / self.rate.get();
@@ -156,7 +157,7 @@ impl BearingVibration {
             let first = at.ceil();
             for (i, v) in x.iter_mut().skip(first as usize).take(ringing).enumerate() {
                 let t = first + i as f64 - at;
-                *v += peak * libm::exp(-decay * t) * libm::sin(TAU * 0.27 * t);
+                *v += peak * libm::exp(-decay * t) * libm::sin(TAU * ring * t);
             }
             turn += (1.0 + 0.01 * random.normal()).max(0.5) / order;
         }
