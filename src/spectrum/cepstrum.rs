@@ -296,7 +296,7 @@ fn keeps(lifter: Lifter, q: usize) -> bool {
 /// use prognos::spectrum::CepstralPrewhitening;
 /// let plan = CepstralPrewhitening::new(512)?;
 /// // A strong line hides one impact.
-/// let x: Vec<f64> = (0..512).map(|i| 50.0 * (0.3 * f64::from(i)).sin() + if i == 200 { 5.0 } else { 0.0 }).collect();
+/// let x: Vec<f64> = (0..512).map(|i| 50.0 * (std::f64::consts::TAU * 20.0 / 512.0 * f64::from(i)).sin() + if i == 200 { 5.0 } else { 0.0 }).collect();
 /// let white = plan.apply(&x)?;
 /// let peak = (0..512).max_by(|a, b| white[*a].abs().total_cmp(&white[*b].abs()));
 /// assert_eq!(peak, Some(200));

@@ -70,7 +70,7 @@ impl KurtogramBand {
 /// let plan = Kurtogram::new(8000, Hertz::new(8000.0)?, 5)?;
 /// // A noise, and impacts that ring at 2,700 Hz.
 /// let x: Vec<f64> = (0..8000_i32).map(|i| {
-///     let (noise, t) = (f64::from(i * 7919 % 1013) / 1013.0 - 0.5, f64::from(i % 400));
+///     let (noise, t) = ((f64::from(i) * 12.9898).sin() * 43_758.545 % 1.0, f64::from(i % 400));
 ///     noise + 5.0 * (-0.05 * t).exp() * (std::f64::consts::TAU * 2700.0 / 8000.0 * t).sin()
 /// }).collect();
 /// let bands = plan.bands(&x)?;

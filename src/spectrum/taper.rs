@@ -23,7 +23,7 @@ use std::{f64::consts::TAU, sync::Arc};
 ///
 /// ```
 /// use prognos::spectrum::Taper;
-/// assert_eq!(Taper::Hann.enbw_bins(1024), 1.5);
+/// assert!((Taper::Hann.enbw_bins(1024) - 1.5).abs() < 1e-12);
 /// assert!((Taper::FlatTop.coherent_gain(1024) - 0.21557895).abs() < 1e-12);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
