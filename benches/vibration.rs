@@ -6,7 +6,7 @@
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use prognos::{
-    features::{FeatureExtractor, VibrationExtractor},
+    features::{FeatureExtractor, WaveformExtractor},
     quantity::{Hertz, Timestamp},
     signal::{Channel, WaveformWindower, WindowSpec},
 };
@@ -24,12 +24,18 @@ fn samples() -> Vec<f64> {
 fn extractor(c: &mut Criterion) {
     let x = samples();
     let window = WindowSpec::new(LENGTH, LENGTH).unwrap();
-    let params = || VibrationExtractor::params(&[Channel::new("x", "g")], Hertz::new(RATE_HZ).unwrap(), window);
+    let params = || WaveformExtractor::params(&[Channel::new("x", "g")], Hertz::new(RATE_HZ).unwrap(), window);
     let mut group = c.benchmark_group("window of 2,560 samples");
     group.throughput(Throughput::Elements(LENGTH as u64));
     for (name, extractor) in [
         ("features", params().build().unwrap()),
-        ("features without bands", params().bands_hz([]).build().unwrap()),
+        (
+            "features without bands",
+            params()
+                .features(["rms", "peak", "crest_factor", "excess_kurtosis"])
+                .build()
+                .unwrap(),
+        ),
     ] {
         let (mut scratch, mut row) = (extractor.new_scratch(), vec![0.0; extractor.schema().len()]);
         group.bench_function(name, |b| {

@@ -3,7 +3,7 @@
 use crate::{
     decision::Decision,
     error::{Error, Result},
-    features::{FeatureExtractor, FeatureView, VibrationScratch},
+    features::{FeatureExtractor, FeatureView, WaveformScratch},
     model::{Assessment, OnlineModel},
     pipeline::{Pipeline, PipelineScratch, PipelineState},
     quantity::Timestamp,
@@ -28,7 +28,7 @@ pub struct Fleet<K = String> {
     model: Arc<Pipeline>,
     assets: HashMap<K, Asset>,
     scratch: PipelineScratch,
-    waveform: Option<WaveformScratch>,
+    waveform: Option<WindowScratch>,
 }
 
 struct Asset {
@@ -36,8 +36,8 @@ struct Asset {
     windower: Option<WaveformWindower>,
 }
 
-struct WaveformScratch {
-    extractor: VibrationScratch,
+struct WindowScratch {
+    extractor: WaveformScratch,
     row: Vec<f64>,
 }
 
@@ -55,7 +55,7 @@ impl<K: Eq + Hash> Fleet<K> {
     /// A fleet without machines.
     pub fn new(model: impl Into<Arc<Pipeline>>) -> Self {
         let model = model.into();
-        let waveform = model.extractor().map(|x| WaveformScratch {
+        let waveform = model.extractor().map(|x| WindowScratch {
             extractor: x.new_scratch(),
             row: vec![0.0; x.schema().len()],
         });

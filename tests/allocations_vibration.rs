@@ -1,7 +1,7 @@
 //! From samples to feature rows without an allocation.
 
 use prognos::{
-    features::{FeatureExtractor, VibrationExtractor},
+    features::{FeatureExtractor, WaveformExtractor},
     quantity::{Hertz, Timestamp},
     signal::{Channel, Continuity, RowWindow, WaveformWindower, WindowSpec},
 };
@@ -62,7 +62,7 @@ fn windows_become_rows_without_allocating() {
         let rate = Hertz::new(25_600.0).unwrap();
         let channels: Vec<_> = (0..n_channels).map(|c| Channel::new(c.to_string(), "g")).collect();
         let window = WindowSpec::new(length, hop).unwrap();
-        let extractor = VibrationExtractor::params(&channels, rate, window).build().unwrap();
+        let extractor = WaveformExtractor::params(&channels, rate, window).build().unwrap();
         let mut windower = WaveformWindower::new(n_channels, rate, window).unwrap();
         let mut scratch = extractor.new_scratch();
         let mut row = vec![0.0; extractor.schema().len()];

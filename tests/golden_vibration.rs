@@ -1,7 +1,7 @@
 //! Vibration features and amplitude spectra against NumPy and SciPy (`tests/golden/make_vibration.py`).
 
 use prognos::{
-    features::{FeatureExtractor, VibrationExtractor},
+    features::{FeatureExtractor, WaveformExtractor},
     quantity::Hertz,
     signal::{Channel, WindowSpec},
     spectrum::{AmplitudeSpectrum, Taper},
@@ -54,8 +54,9 @@ fn features_are_those_of_numpy_and_scipy() {
             .collect();
         let window = WindowSpec::new(case.samples[0].len(), 1).unwrap();
         for (taper, expected) in case.features.each() {
-            let extractor = VibrationExtractor::params(&channels, Hertz::new(case.rate_hz).unwrap(), window)
-                .bands_hz(case.bands_hz.clone())
+            let extractor = WaveformExtractor::params(&channels, Hertz::new(case.rate_hz).unwrap(), window)
+                .features(["rms", "peak", "crest_factor", "excess_kurtosis"])
+                .and_bands_hz(case.bands_hz.clone())
                 .taper(taper)
                 .build()
                 .unwrap();
@@ -92,8 +93,17 @@ fn features_are_those_of_numpy_and_scipy() {
 fn default_bands_are_ten_up_to_nyquist() {
     let case = &cases()[0];
     let window = WindowSpec::new(2560, 2560).unwrap();
-    let extractor = VibrationExtractor::params(&[Channel::new("x", "g")], Hertz::new(case.rate_hz).unwrap(), window);
-    assert_eq!(extractor.build().unwrap().bands_hz(), case.bands_hz);
+    let extractor = WaveformExtractor::params(&[Channel::new("x", "g")], Hertz::new(case.rate_hz).unwrap(), window);
+    let extractor = extractor.build().unwrap();
+    let names: Vec<_> = extractor
+        .schema()
+        .features()
+        .iter()
+        .skip(4)
+        .map(|f| f.name.clone())
+        .collect();
+    let expected = case.bands_hz.iter().map(|(lo, hi)| format!("x.band_{lo}_{hi}_hz_rms"));
+    assert_eq!(names, expected.collect::<Vec<_>>());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The trait of everything that turns a window of samples into a feature row.
 
-use crate::{error::Result, features::FeatureSchema};
+use super::{FeatureSchema, JoinedExtractor};
+use crate::error::Result;
 
 /// Turns a waveform window into a feature row, into the caller's buffers.
 ///
@@ -24,4 +25,15 @@ pub trait FeatureExtractor: Send + Sync + 'static {
     /// `InvalidInput` where the number of channels, their lengths or the length of `out` differ from what the extractor
     /// was built for.
     fn extract_into(&self, window: &[&[f64]], scratch: &mut Self::Scratch, out: &mut [f64]) -> Result<()>;
+
+    /// This extractor's columns and behind them those of another, such as one of your own.
+    ///
+    /// # Errors
+    /// `InvalidParameter` where rate or windows differ, or a name is in both.
+    fn and<B: FeatureExtractor>(self, other: B) -> Result<JoinedExtractor<Self, B>>
+    where
+        Self: Sized,
+    {
+        JoinedExtractor::new(self, other)
+    }
 }

@@ -28,7 +28,7 @@ use crate::{
     decision::AlarmPolicy,
     envelope::{Fingerprint, Provenance},
     error::Result,
-    features::{FeatureSchema, VibrationExtractor},
+    features::{FeatureSchema, WaveformExtractor},
     model::PersistentModel,
     quantity::LifeUnit,
 };
@@ -71,7 +71,7 @@ pub struct Pipeline {
     fingerprint: Fingerprint,
     life_unit: LifeUnit,
     /// Where rows come from waveform windows.
-    extractor: Option<VibrationExtractor>,
+    extractor: Option<WaveformExtractor>,
     front: FrontEnd,
     detector: DetectorModel,
     rul: Option<RulModel>,
@@ -94,7 +94,7 @@ impl Pipeline {
     }
 
     /// The extractor of a chain that takes waveforms.
-    pub fn extractor(&self) -> Option<&VibrationExtractor> {
+    pub fn extractor(&self) -> Option<&WaveformExtractor> {
         self.extractor.as_ref()
     }
 

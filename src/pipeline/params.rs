@@ -6,14 +6,14 @@ use crate::{
     detect::PcaDetector,
     diagnose::HealthIndicesParams,
     error::{Error, Result},
-    features::{TelemetrySpec, VibrationExtractor, telemetry},
+    features::{TelemetrySpec, WaveformExtractor, telemetry},
     preprocess::Regimes,
 };
 
 /// Parts and settings of a chain, not yet fitted: see [`Pipeline`](super::Pipeline).
 #[derive(Clone, Debug)]
 pub struct PipelineParams {
-    pub(super) extractor: Option<VibrationExtractor>,
+    pub(super) extractor: Option<WaveformExtractor>,
     pub(super) regimes: Regimes,
     pub(super) health_indices: Option<(HealthIndicesParams, TelemetrySpec)>,
     pub(super) features: TelemetrySpec,
@@ -48,7 +48,7 @@ impl PipelineParams {
     /// Rows are the features of waveform windows: the fleet fitted on holds rows of this extractor, and live machines may
     /// be fed samples.
     #[must_use]
-    pub fn extractor(mut self, extractor: VibrationExtractor) -> Self {
+    pub fn extractor(mut self, extractor: WaveformExtractor) -> Self {
         self.extractor = Some(extractor);
         self
     }

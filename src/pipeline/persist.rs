@@ -9,7 +9,7 @@ use crate::{
     decision::AlarmPolicy,
     envelope::{Fingerprint, Provenance},
     error::{Error, Result},
-    features::{FeatureExtractor, VibrationExtractor},
+    features::{FeatureExtractor, WaveformExtractor},
     model::PersistentModel,
     quantity::LifeUnit,
 };
@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Serialize, Deserialize)]
 pub struct PipelineRecord {
     life_unit: LifeUnit,
-    extractor: Option<VibrationExtractor>,
+    extractor: Option<WaveformExtractor>,
     front: FrontEndRecord,
     detector: DetectorRecord,
     rul: Option<RulRecord>,

@@ -68,6 +68,18 @@ impl Taper {
         (0..n).map(weight).collect()
     }
 
+    /// Bins from the centre of a line to the first zero beside it: half the width of the main lobe, which holds all but
+    /// a thousandth of a line's power and more with every taper except `Rectangular`.
+    pub fn half_lobe_bins(self) -> usize {
+        match self {
+            Self::Rectangular => 1,
+            Self::Hann | Self::Hamming => 2,
+            Self::Blackman => 3,
+            Self::BlackmanHarris => 4,
+            Self::FlatTop => 5,
+        }
+    }
+
     /// `Σ w / n`.
     pub fn coherent_gain(self, n: usize) -> f64 {
         self.weights(n).iter().sum::<f64>() / n as f64

@@ -5,7 +5,7 @@ use ndarray::Array2;
 use prognos::{
     detect::{MahalanobisDetector, PcaDetector},
     diagnose::HealthIndicesParams,
-    features::{FeatureExtractor, FeatureTable, VibrationExtractor, telemetry},
+    features::{FeatureExtractor, FeatureTable, WaveformExtractor, telemetry},
     pipeline::{Pipeline, PipelineParams},
     preprocess::Regimes,
     quantity::{Hertz, LifeUnit, Seed},
@@ -65,10 +65,11 @@ pub fn linear() -> PipelineParams {
 }
 
 /// An extractor of short windows of two channels.
-pub fn vibration_extractor() -> VibrationExtractor {
+pub fn vibration_extractor() -> WaveformExtractor {
     let channels = [Channel::new("drive_end", "g"), Channel::new("fan_end", "g")];
-    VibrationExtractor::params(&channels, Hertz::new(1000.0).unwrap(), WindowSpec::new(64, 64).unwrap())
-        .bands_hz([(0.0, 200.0), (200.0, 500.0)])
+    WaveformExtractor::params(&channels, Hertz::new(1000.0).unwrap(), WindowSpec::new(64, 64).unwrap())
+        .features(["rms", "peak", "crest_factor", "excess_kurtosis"])
+        .and_bands_hz([(0.0, 200.0), (200.0, 500.0)])
         .build()
         .unwrap()
 }

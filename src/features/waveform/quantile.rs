@@ -1,0 +1,172 @@
+//! Quantiles of a window, without sorting all of it.
+
+/// Which order statistics some probabilities need of windows of one length: `q = (1 - f) x₍ᵢ₎ + f x₍ᵢ₊₁₎` with
+/// `i + f = p (N - 1)`, NumPy's default.
+#[derive(Clone, Debug)]
+pub(super) struct Quantiles {
+    /// Rank and fraction of each probability.
+    ranks: Vec<(usize, f64)>,
+    n_buckets: usize,
+}
+
+/// Work space of one thread.
+#[derive(Clone, Debug, Default)]
+pub(super) struct QuantileScratch {
+    values: Vec<f64>,
+    bucket_of: Vec<u32>,
+    /// Where each bucket ends in `values`; one place more than there are buckets.
+    ends: Vec<u32>,
+    sorted: Vec<bool>,
+}
+
+impl Quantiles {
+    pub(super) fn new(probabilities: impl Iterator<Item = f64>, n_samples: usize) -> Self {
+        let rank = |p: f64| {
+            let place = p * (n_samples as f64 - 1.0);
+            (place as usize, place.fract())
+        };
+        Self {
+            ranks: probabilities.map(rank).collect(),
+            n_buckets: (n_samples / 8).next_power_of_two().clamp(1, 1 << 16),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.ranks.is_empty()
+    }
+
+    pub(super) fn new_scratch(&self, n_samples: usize) -> QuantileScratch {
+        if self.is_empty() {
+            return QuantileScratch::default();
+        }
+        QuantileScratch {
+            values: vec![0.0; n_samples],
+            bucket_of: vec![0; n_samples],
+            ends: vec![0; self.n_buckets + 1],
+            sorted: vec![false; self.n_buckets],
+        }
+    }
+
+    /// Deals finite `x` within `min..=max` into buckets that follow each other in size; buckets are sorted when they are
+    /// asked for.
+    pub(super) fn deal(&self, x: &[f64], min: f64, max: f64, scratch: &mut QuantileScratch) {
+        if self.is_empty() {
+            return;
+        }
+        let QuantileScratch {
+            values,
+            bucket_of,
+            ends,
+            sorted,
+        } = scratch;
+        // Rounding keeps the order: no larger value is in an earlier bucket. Without a range all are in the first.
+        let scale = self.n_buckets as f64 / (max - min);
+        let last = self.n_buckets as u32 - 1;
+        for (b, v) in bucket_of.iter_mut().zip(x) {
+            *b = (((v - min) * scale) as u32).min(last);
+        }
+        ends.fill(0);
+        sorted.fill(false);
+        for b in &*bucket_of {
+            if let Some(count) = ends.get_mut(*b as usize + 1) {
+                *count += 1;
+            }
+        }
+        // Counts become starts; each start moves to its bucket's end as values come in, which is the next one's start.
+        let mut sum = 0;
+        for e in ends.iter_mut() {
+            sum += *e;
+            *e = sum;
+        }
+        for (b, v) in bucket_of.iter().zip(x) {
+            if let Some(place) = ends.get_mut(*b as usize) {
+                if let Some(to) = values.get_mut(*place as usize) {
+                    *to = *v;
+                }
+                *place += 1;
+            }
+        }
+    }
+
+    /// Quantile number `index` of what was dealt.
+    pub(super) fn value(&self, index: usize, scratch: &mut QuantileScratch) -> f64 {
+        let Some(&(rank, fraction)) = self.ranks.get(index) else {
+            return f64::NAN;
+        };
+        let low = order_statistic(rank, scratch);
+        if fraction == 0.0 {
+            return low;
+        }
+        let high = order_statistic(rank + 1, scratch);
+        low + fraction * (high - low)
+    }
+}
+
+/// The value of this rank, from 0; NaN beyond the last.
+fn order_statistic(rank: usize, scratch: &mut QuantileScratch) -> f64 {
+    let bucket = scratch.ends.partition_point(|end| *end as usize <= rank);
+    let start = match bucket.checked_sub(1) {
+        Some(before) => scratch.ends.get(before).copied().unwrap_or(0),
+        None => 0,
+    };
+    let end = scratch.ends.get(bucket).copied().unwrap_or(start);
+    let range = start as usize..end as usize;
+    if let Some(sorted) = scratch.sorted.get_mut(bucket)
+        && !*sorted
+    {
+        *sorted = true;
+        if let Some(members) = scratch.values.get_mut(range) {
+            members.sort_unstable_by(f64::total_cmp);
+        }
+    }
+    scratch.values.get(rank).copied().unwrap_or(f64::NAN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn quantiles(x: &[f64], p: &[f64]) -> Vec<f64> {
+        let plan = Quantiles::new(p.iter().copied(), x.len());
+        let mut scratch = plan.new_scratch(x.len());
+        scratch.values.fill(f64::NAN);
+        let (min, max) = x.iter().fold((f64::MAX, f64::MIN), |(a, b), v| (a.min(*v), b.max(*v)));
+        plan.deal(x, min, max, &mut scratch);
+        (0..p.len()).map(|i| plan.value(i, &mut scratch)).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn they_are_those_of_the_sorted_window(
+            mut x in prop::collection::vec(-10.0..10.0_f64, 1..200),
+            p in prop::collection::vec(0.0..1.0_f64, 1..6),
+            outlier in prop::sample::select(vec![0.0, 1e9, 1e300, -1e300]),
+            coarse in any::<bool>(),
+        ) {
+            if coarse {
+                x.iter_mut().for_each(|v| *v = v.round());
+            }
+            x[0] += outlier;
+            let p: Vec<f64> = p.into_iter().chain([0.0, 0.5, 1.0]).collect();
+            let mut sorted = x.clone();
+            sorted.sort_by(f64::total_cmp);
+            for (q, p) in quantiles(&x, &p).into_iter().zip(p) {
+                let place = p * (x.len() as f64 - 1.0);
+                let (i, f) = (place.floor() as usize, place.fract());
+                let (low, high) = (sorted[i], sorted[(i + 1).min(x.len() - 1)]);
+                let expected = if f == 0.0 { low } else { low + f * (high - low) };
+                prop_assert!(q == expected, "{q} {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn windows_without_a_range_or_with_too_large_a_one() {
+        assert_eq!(quantiles(&[3.0; 100], &[0.0, 0.5, 1.0]), [3.0; 3]);
+        let mut x = vec![1.0; 100];
+        (x[3], x[7]) = (f64::MAX, f64::MIN);
+        assert_eq!(quantiles(&x, &[0.0, 0.5, 1.0]), [f64::MIN, 1.0, f64::MAX]);
+        assert!(Quantiles::new([].into_iter(), 10).is_empty());
+    }
+}
