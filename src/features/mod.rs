@@ -1,6 +1,7 @@
 //! Manipulation: feature rows with a schema, from waveform windows or telemetry rows.
 
 pub mod bearing;
+pub mod catch22;
 pub mod complexity;
 mod extractor;
 pub mod fatigue;

@@ -20,5 +20,6 @@ pub use median::{HampelFilter, MedianFilter, MedianScratch};
 pub(crate) use recording::check_names;
 pub use recording::{Recording, RecordingWindow, RecordingWindows};
 pub use resample::Resampler;
+pub(crate) use resample::low_pass_into;
 pub use row_window::RowWindow;
 pub use waveform_window::{Continuity, Pushed, WaveformWindower, WindowSpec};

@@ -124,21 +124,27 @@ impl Resampler {
 
     /// The low-pass at the rate `up` times that of the signal, its gain `up`.
     fn taps(&self) -> Vec<f64> {
-        let slower = self.up.max(self.down);
-        let half = HALF_LENGTH * slower;
-        let bessel_beta = bessel_i0(KAISER_BETA);
-        let tap = |i: usize| {
-            let m = i as f64 - half as f64;
-            let angle = std::f64::consts::PI * m / slower as f64;
-            let sinc = if m == 0.0 { 1.0 } else { libm::sin(angle) / angle };
-            let r = m / half as f64;
-            sinc * bessel_i0(KAISER_BETA * (1.0 - r * r).max(0.0).sqrt()) / bessel_beta
-        };
-        let mut taps: Vec<f64> = (0..=2 * half).map(tap).collect();
-        let scale = self.up as f64 / taps.iter().sum::<f64>();
-        taps.iter_mut().for_each(|t| *t *= scale);
+        let mut taps = Vec::new();
+        low_pass_into(self.up.max(self.down), self.up as f64, &mut taps);
         taps
     }
+}
+
+/// The low-pass that ends at the Nyquist frequency of every `slower`-th sample, `20 slower + 1` taps whose sum is `gain`.
+pub(crate) fn low_pass_into(slower: usize, gain: f64, taps: &mut Vec<f64>) {
+    let half = HALF_LENGTH * slower;
+    let bessel_beta = bessel_i0(KAISER_BETA);
+    let tap = |i: usize| {
+        let m = i as f64 - half as f64;
+        let angle = std::f64::consts::PI * m / slower as f64;
+        let sinc = if m == 0.0 { 1.0 } else { libm::sin(angle) / angle };
+        let r = m / half as f64;
+        sinc * bessel_i0(KAISER_BETA * (1.0 - r * r).max(0.0).sqrt()) / bessel_beta
+    };
+    taps.clear();
+    taps.extend((0..=2 * half).map(tap));
+    let scale = gain / taps.iter().sum::<f64>();
+    taps.iter_mut().for_each(|t| *t *= scale);
 }
 
 /// The modified Bessel function of the first kind and order zero, by its series: to rounding for the arguments here.
