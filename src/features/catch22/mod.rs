@@ -49,6 +49,19 @@ pub const NAMES: [&str; 22] = [
     "dfa",
 ];
 
+/// Their units, in the same order; all others are pure numbers.
+pub const UNITS: [&str; 22] = {
+    let mut units = [""; 22];
+    // Timescales, lags and longest stretches count samples.
+    let (mut i, in_samples) = (0, [4, 5, 11, 12, 16, 18]);
+    while i < in_samples.len() {
+        units[in_samples[i]] = "samples";
+        i += 1;
+    }
+    units[7] = "rad/sample";
+    units
+};
+
 /// Samples of a window that a plan can be made for.
 const LENGTHS: RangeInclusive<usize> = 10..=1 << 20;
 

@@ -2,8 +2,11 @@
 
 use crate::{
     error::{Error, Result},
-    features::complexity::{
-        ApproximateEntropy, DetrendedFluctuation, HiguchiDimension, LempelZiv, PermutationEntropy, SampleEntropy,
+    features::{
+        catch22,
+        complexity::{
+            ApproximateEntropy, DetrendedFluctuation, HiguchiDimension, LempelZiv, PermutationEntropy, SampleEntropy,
+        },
     },
     quantity::Hertz,
 };
@@ -46,6 +49,8 @@ pub(super) enum WaveformFeature {
     LempelZiv,
     DetrendedFluctuation,
     HiguchiDimension(usize),
+    /// Which of the names in [`catch22::NAMES`].
+    Catch22(usize),
 }
 
 use WaveformFeature as F;
@@ -76,7 +81,7 @@ const PLAIN: [(&str, WaveformFeature); 22] = [
     ("detrended_fluctuation", F::DetrendedFluctuation),
 ];
 
-/// Names of sets, and what they hold; `bands_<n>` beside them.
+/// Names of sets, and what they hold; `bands_<n>` and `catch22` beside them.
 const SETS: [(&str, &[&str]); 4] = [
     (
         "vibration",
@@ -146,6 +151,9 @@ pub(super) fn named(name: &str, rate: Hertz) -> Result<Vec<WaveformFeature>> {
         let members = members.iter().map(|m| named(m, rate));
         return Ok(members.collect::<Result<Vec<_>>>()?.concat());
     }
+    if name == "catch22" {
+        return Ok((0..catch22::NAMES.len()).map(F::Catch22).collect());
+    }
     if let Some(n) = name.strip_prefix("bands_") {
         let n = n.parse().ok().filter(|n| (1..=MOST_BANDS).contains(n));
         let n: usize = n.ok_or_else(|| Error::parameter("features", format!("bands_1 to bands_{MOST_BANDS}"), name))?;
@@ -195,6 +203,8 @@ fn with_numbers(name: &str) -> Option<WaveformFeature> {
         F::SampleEntropy(number(m)?, number(r)?)
     } else if let Some([m, r]) = two("approximate_entropy_", "") {
         F::ApproximateEntropy(number(m)?, number(r)?)
+    } else if let Some(characteristic) = name.strip_prefix("catch22_") {
+        F::Catch22(catch22::NAMES.iter().position(|n| *n == characteristic)?)
     } else {
         F::HiguchiDimension(number(one("higuchi_dimension_", "")?)?)
     })
@@ -213,7 +223,7 @@ impl FromStr for WaveformFeature {
             Error::parameter(
                 "features",
                 format!(
-                    "a set ({}, bands_<n>), one of {}, or one with numbers such as quantile_0.95, band_10_1000_hz_rms or \
+                    "a set ({}, catch22, bands_<n>), one of {}, or one with numbers such as quantile_0.95, band_10_1000_hz_rms or \
                      line_1_hz",
                     sets.join(", "),
                     plain.join(", ")
@@ -241,6 +251,7 @@ impl fmt::Display for WaveformFeature {
             F::SampleEntropy(m, r) => write!(f, "sample_entropy_{m}_{r}"),
             F::ApproximateEntropy(m, r) => write!(f, "approximate_entropy_{m}_{r}"),
             F::HiguchiDimension(k) => write!(f, "higuchi_dimension_{k}"),
+            F::Catch22(k) => write!(f, "catch22_{}", catch22::NAMES.get(k).unwrap_or(&"")),
             plain => f.write_str(PLAIN.iter().find(|(_, p)| *p == plain).map_or("", |(n, _)| n)),
         }
     }
@@ -255,6 +266,7 @@ impl WaveformFeature {
             F::HjorthActivity if !unit.is_empty() => format!("({unit})²"),
             F::HjorthMobility | F::ZeroCrossingRate => "1/s".into(),
             F::SpectralCentroid | F::SpectralSpread | F::SpectralRolloff(_) | F::LineFrequency(_) => "Hz".into(),
+            F::Catch22(k) => catch22::UNITS.get(k).copied().unwrap_or_default().into(),
             _ => String::new(),
         }
     }
@@ -304,6 +316,7 @@ mod tests {
                 "total_harmonic_distortion_50_hz_7",
                 "total_harmonic_distortion_5",
                 "bands_3",
+                "catch22",
             ]
             .map(str::to_owned),
         );

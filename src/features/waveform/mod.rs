@@ -9,6 +9,7 @@ use crate::{
     error::{Error, Result},
     features::{
         Feature, FeatureExtractor, FeatureSchema, Sampling,
+        catch22::{Catch22, Catch22Scratch},
         complexity::{EntropyScratch, FluctuationScratch, LempelZivScratch, PermutationScratch},
     },
     quantity::Hertz,
@@ -65,6 +66,7 @@ const IS_NYQUIST: f64 = 1e-12;
 /// | `total_harmonic_distortion_<f>_hz_<n>` | `√(Σ p over the lobes of 2 f .. n f / Σ p over that of f)` | |
 /// | `total_harmonic_distortion_<n>` | the same of the highest line, harmonics up to the Nyquist frequency | |
 /// | `permutation_entropy_<order>_<delay>`, `sample_entropy_<m>_<r>`, `approximate_entropy_<m>_<r>`, `lempel_ziv_complexity`, `detrended_fluctuation`, `higuchi_dimension_<k>` | see [`complexity`](crate::features::complexity) | |
+/// | `catch22_<name>` | see [`catch22`](crate::features::catch22), of windows of at least 10 samples | |
 ///
 /// Centroid to lines leave out bin 0. Sets stand for several:
 ///
@@ -74,6 +76,7 @@ const IS_NYQUIST: f64 = 1e-12;
 /// | `bands_<n>` | `n` equal bands from zero to Nyquist, each `band_<lo>_<hi>_hz_rms` |
 /// | `time` | 18 features: `mean` and `rms` to Hjorth's, with quantiles 0.05, 0.25, 0.5, 0.75, 0.95 |
 /// | `frequency` | centroid, spread, entropy, flatness, roll-off 0.85, three lines, `bands_10` |
+/// | `catch22` | the 22 canonical characteristics |
 /// | `complexity` | all six, at usual settings; sample and approximate entropy cost `O(N²)` |
 ///
 /// # Bands
@@ -121,6 +124,7 @@ pub struct WaveformExtractor {
     spectrum: AmplitudeSpectrum,
     columns: Arc<[Column]>,
     quantiles: Arc<Quantiles>,
+    catch22: Option<Arc<Catch22>>,
     needs: Needs,
     /// Amplitude over the root of the mean square, of a line.
     amplitude_of_rms: f64,
@@ -153,6 +157,7 @@ enum Column {
     Distortion(Vec<Range<usize>>),
     DistortionOfHighest(usize),
     Complexity(Complexity),
+    Catch22(usize),
 }
 
 /// What the columns need of a window.
@@ -216,6 +221,8 @@ pub struct WaveformScratch {
     entropy: EntropyScratch,
     lempel_ziv: LempelZivScratch,
     fluctuation: FluctuationScratch,
+    catch22: Option<Catch22Scratch>,
+    characteristics: [f64; 22],
 }
 
 /// What the passes over one channel found.
@@ -307,11 +314,15 @@ impl WaveformExtractor {
             },
             n_lines: frequency::highest_lines(power, &mut scratch.lines),
         };
+        if let (Some(plan), Some(space)) = (&self.catch22, &mut scratch.catch22) {
+            plan.extract_into(x, space, &mut scratch.characteristics)?;
+        }
         let mut n_permutations = 0;
         for (column, out) in self.columns.iter().zip(out) {
             let value = match column {
                 Column::Plain(feature) => self.plain(*feature, &measured),
                 Column::Quantile(index) => self.quantiles.value(*index, &mut scratch.quantiles),
+                Column::Catch22(k) => scratch.characteristics.get(*k).copied().unwrap_or(f64::NAN),
                 Column::Complexity(c) => complexity(c, &measured, scratch, &mut n_permutations),
                 of_spectrum => self.of_spectrum(of_spectrum, &measured, scratch),
             };
@@ -377,7 +388,7 @@ impl WaveformExtractor {
             Column::DistortionOfHighest(n) => line(0).map_or(f64::NAN, |k| {
                 frequency::distortion(power, k, *n, self.taper().half_lobe_bins())
             }),
-            Column::Plain(_) | Column::Quantile(_) | Column::Complexity(_) => f64::NAN,
+            Column::Plain(_) | Column::Quantile(_) | Column::Complexity(_) | Column::Catch22(_) => f64::NAN,
         }
     }
 }
@@ -418,6 +429,8 @@ impl FeatureExtractor for WaveformExtractor {
             entropy: EntropyScratch::default(),
             lempel_ziv: crate::features::complexity::LempelZiv.new_scratch(),
             fluctuation: crate::features::complexity::DetrendedFluctuation.new_scratch(),
+            catch22: self.catch22.as_ref().map(|plan| plan.new_scratch()),
+            characteristics: [f64::NAN; 22],
         }
     }
 
@@ -544,6 +557,7 @@ impl WaveformSettings {
             }
             F::TotalHarmonicDistortion(Some(hz), n) => Column::Distortion(self.lobes(&name, hz, n, spectrum)?),
             F::TotalHarmonicDistortion(None, n) => Column::DistortionOfHighest(n),
+            F::Catch22(k) => Column::Catch22(k),
             plain => Column::Plain(plain),
         })
     }
@@ -586,7 +600,7 @@ impl Needs {
                     (needs.spectrum, needs.n_lines) = (true, needs.n_lines.max(k + 1));
                 }
                 Column::DistortionOfHighest(_) => (needs.spectrum, needs.n_lines) = (true, needs.n_lines.max(1)),
-                Column::Plain(_) | Column::Quantile(_) | Column::Complexity(_) => {}
+                Column::Plain(_) | Column::Quantile(_) | Column::Complexity(_) | Column::Catch22(_) => {}
             }
         }
         needs
@@ -617,8 +631,13 @@ impl TryFrom<WaveformSettings> for WaveformExtractor {
             .iter()
             .map(|f| settings.column(*f, &spectrum, &mut probabilities));
         let columns = columns.collect::<Result<Arc<[Column]>>>()?;
+        let catch22 = match columns.iter().any(|c| matches!(c, Column::Catch22(_))) {
+            true => Some(Catch22::new(length).map_err(|e| e.context("features catch22"))?.into()),
+            false => None,
+        };
         Ok(Self {
             schema,
+            catch22,
             needs: Needs::of(&columns),
             columns,
             quantiles: Arc::new(Quantiles::new(probabilities.into_iter(), length)),
@@ -785,6 +804,22 @@ mod tests {
             ordered(3, 2),
         ];
         assert_eq!(extract(&e, &[&x]), expected);
+    }
+
+    #[test]
+    fn characteristics_are_those_asked_of_themselves() {
+        use crate::features::catch22::{Catch22, NAMES};
+        let x: Vec<f64> = (0..200)
+            .map(|i| f64::from(i * i % 37) + 0.1 * f64::from(i % 11))
+            .collect();
+        let e = params(1, 1000.0, 200).features(["catch22"]).build().unwrap();
+        let row = extract(&e, &[&x]);
+        assert_eq!(row, Catch22::new(200).unwrap().extract(&x).unwrap());
+        for (feature, name) in e.schema().features().iter().zip(NAMES) {
+            assert_eq!(feature.name, format!("c0.catch22_{name}"));
+        }
+        assert_eq!(e.schema().features()[18].unit, "samples");
+        assert!(params(1, 1000.0, 9).features(["catch22_dfa"]).build().is_err());
     }
 
     #[test]
