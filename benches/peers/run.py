@@ -5,6 +5,7 @@ the machine slows both. A side's time is that of as many calls as take `LEAST_S`
 """
 import argparse
 import json
+import os
 import pathlib
 import statistics
 import subprocess
@@ -103,6 +104,7 @@ def compare(ours, task, peer, pairs):
     line = {
         "task": task.name, "what": task.what, "peer": peer.name, "pairs": pairs,
         "ours_ms": 1e3 * statistics.median(a for a, _ in times), "peer_ms": 1e3 * statistics.median(b for _, b in times),
+        "ours_least_ms": 1e3 * min(a for a, _ in times), "peer_least_ms": 1e3 * min(b for _, b in times),
         "ratio": statistics.median(ratios), "ratio_min": ratios[0], "ratio_max": ratios[-1],
         "ratio_is": "ours / peer" if peer.within is not None else "peer / ours",
         "difference": agreement, "tolerance": peer.same,
@@ -150,9 +152,12 @@ def main():
     data.mkdir(parents=True, exist_ok=True)
     ours = Ours(args.ours, data)
     there = set(ours.names())
-    wanted = [t for t in tasks.TASKS if not args.only or any(t.name.startswith(o) for o in args.only)]
+    wanted = [t for t in tasks.TASKS if not args.only or any(f"{t.name}_".startswith(f"{o}_") for o in args.only)]
     if not wanted:
         sys.exit(f"no task of {args.only}; there are {', '.join(t.name for t in tasks.TASKS)}")
+    load, cores = os.getloadavg()[0], os.cpu_count()
+    if load > 0.5 * cores:
+        print(f"load {load:.1f} on {cores} cores: times are not those of an idle machine", file=sys.stderr)
     if not args.json:
         print("| task | ours, ms | peer, ms | ratio, median (min..max) | largest relative difference | asked |")
         print("|---|---|---|---|---|---|")

@@ -3,7 +3,7 @@
 #
 #   ./benches/peers/run.sh                     all tasks (some minutes)
 #   ./benches/peers/run.sh --quick             fewer pairs
-#   ./benches/peers/run.sh --only welch_1024   tasks of that name, or whose name begins so; may be repeated
+#   ./benches/peers/run.sh --only welch        tasks of that name, or welch_..; may be repeated
 #   ./benches/peers/run.sh --json              lines of JSON instead of the table
 #   ./benches/peers/run.sh --strict            fails too where what is asked is missed
 #
