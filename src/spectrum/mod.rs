@@ -4,6 +4,7 @@
 //!
 //! | for | type |
 //! |---|---|
+//! | the bare transform and its inverse | [`RealFft`] |
 //! | amplitudes of lines in one window | [`AmplitudeSpectrum`] |
 //! | power density or power averaged over segments, spectrogram, cross-spectrum, coherence, spectral kurtosis | [`Welch`] |
 //! | the analytic signal, whole or of a band | [`AnalyticSignal`] |
@@ -17,6 +18,7 @@ mod cepstrum;
 mod cross;
 mod envelope;
 mod kurtogram;
+mod real_fft;
 mod stft;
 mod taper;
 mod tapered;
@@ -27,6 +29,7 @@ pub use analytic::{AnalyticScratch, AnalyticSignal};
 pub use cepstrum::{CepstralPrewhitening, Cepstrum, CepstrumScratch, Lifter};
 pub use envelope::{Envelope, EnvelopeScratch, EnvelopeSpectrum};
 pub use kurtogram::{Kurtogram, KurtogramBand, KurtogramScratch};
+pub use real_fft::{RealFft, RealFftScratch};
 pub use realfft::num_complex::Complex;
 pub use taper::Taper;
 pub use welch::{Average, Scaling, Welch, WelchParams, WelchScratch};

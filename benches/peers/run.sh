@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# This crate beside Python libraries, on the same arrays, one thread each, in turn: a table in Markdown.
+#
+#   ./benches/peers/run.sh                     all tasks (some minutes)
+#   ./benches/peers/run.sh --quick             fewer pairs
+#   ./benches/peers/run.sh --only welch        tasks of that name, or welch_..; may be repeated
+#   ./benches/peers/run.sh --json              lines of JSON instead of the table
+#   ./benches/peers/run.sh --strict            fails too where what is asked is missed
+#
+# Fails where both sides' numbers differ by more than a task's tolerance. The Python environment is made once in
+# target/peers-venv from requirements.txt (PYTHON names the interpreter, 3.11 or newer), with packages from PyPI.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+cd "$here/../.."
+
+# One thread a library, and the kernels that OpenBLAS takes for the best: some workplaces name others.
+unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
+export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMEXPR_NUM_THREADS=1 NUMBA_NUM_THREADS=1
+export POLARS_MAX_THREADS=1 RAYON_NUM_THREADS=1
+
+target=${CARGO_TARGET_DIR:-target}
+venv=$target/peers-venv
+made=$venv/made-from.txt
+if ! cmp -s "$here/requirements.txt" "$made"; then
+    echo "making $venv" >&2
+    rm -rf "$venv"
+    "${PYTHON:-python3}" -m venv "$venv" >&2
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$here/requirements.txt" >&2
+    cp "$here/requirements.txt" "$made"
+fi
+
+ours=$(cargo bench --locked --bench peers --no-run --message-format=json-render-diagnostics |
+    "$venv/bin/python" -c '
+import json, sys
+built = (json.loads(line) for line in sys.stdin)
+print(next(b["executable"] for b in built if b.get("target", {}).get("name") == "peers" and b.get("executable")))')
+
+exec "$venv/bin/python" "$here/run.py" --ours "$ours" --data "$target/peers-data" "$@"

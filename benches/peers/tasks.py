@@ -1,0 +1,124 @@
+"""What is compared: one entry a task, whose name is that of a line in tasks.rs (or `ours`), with the peers of each.
+
+A peer's `call` takes the array and gives what is timed, which returns its result; or is the name of another task of ours.rs.
+"""
+import dataclasses
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+import pandas
+import polars
+import pycatch22
+import scipy.fft
+import scipy.signal
+
+import numpy_features
+import numpy_kurtogram
+import tsfel_features
+from signals import RATE_HZ
+
+
+@dataclasses.dataclass
+class Peer:
+    name: str
+    call: Callable | str
+    same: float | None = 1e-9  # largest relative difference, None where conventions differ
+    times: float | None = None  # asked: so many times as fast as it
+    within: float | None = None  # asked: at most so much of its time
+    share: float = 1.0  # of ours' work that the peer does; its time is divided by it
+    comparable: Callable = lambda values: values  # what is compared, a row a scale
+    slow: bool = False
+    note: str = ""
+
+
+@dataclasses.dataclass
+class Task:
+    name: str
+    what: str
+    peers: list
+    at_most_ms: float | None = None  # asked of ours alone
+
+    @property
+    def ours(self):
+        return self.name
+
+
+def rfft(x):
+    return lambda: scipy.fft.rfft(x).view(float)
+
+
+def welch(segment):
+    def plan(x):
+        return lambda: scipy.signal.welch(x, RATE_HZ, "hann", nperseg=segment, noverlap=segment // 2, detrend="constant")[1]
+    return plan
+
+
+def amplitude(x):
+    taper = scipy.signal.get_window("hann", len(x))
+    scale = np.full(len(x) // 2 + 1, 2 / taper.sum())
+    scale[0] *= 0.5
+    scale[-1] *= 0.5 if len(x) % 2 == 0 else 1.0
+    return lambda: np.abs(scipy.fft.rfft((x - x.mean()) * taper)) * scale
+
+
+def by_pandas(window, statistic):
+    def plan(x):
+        rolling = pandas.Series(x).rolling(window)
+        return lambda: getattr(rolling, statistic)().to_numpy()
+    return plan
+
+
+def by_polars(window, statistic, **kw):
+    def plan(x):
+        rolling = getattr(polars.Series(x), f"rolling_{statistic}")
+        return lambda: rolling(window_size=window, **kw).to_numpy()
+    return plan
+
+
+def rolling(statistic, by_polars_name, same, **kw):
+    """Over ten million rows; the first `window - 1` are NaN."""
+    return [Task(f"rolling_{statistic}_{window}", f"rolling {statistic} of {window:,} rows over 10,000,000", [
+        Peer("pandas", by_pandas(window, {"sd": "std", "kurtosis": "kurt"}.get(statistic, statistic)), same, slow=True),
+        Peer("polars", by_polars(window, by_polars_name, **kw), same, slow=True),
+    ]) for window in (100, 1000)]
+
+
+def catch22(windows):
+    rows = [w.tolist() for w in windows]  # what its C code is handed fastest
+
+    def call():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return np.array([pycatch22.catch22_all(r)["values"] for r in rows]).ravel()
+    return call
+
+
+def columns(n):
+    """Values of rows of `n` features, a feature a row."""
+    return lambda values: values.reshape(-1, n).T
+
+
+FEATURES = len(numpy_features.NAMES)
+TASKS = [
+    *[Task(f"{ours}_{n}", f"real transform of {n:,}{how}", peers) for n in (2560, 25_600, 1_000_000, 1 << 20)
+      for ours, how, peers in [
+          ("fft", ", samples kept", [Peer("realfft and a copy", f"realfft_{n}", 1e-14, within=1.05), Peer("scipy.fft.rfft", rfft, 1e-12)]),
+          ("fft_destroying", ", samples lent", [Peer("realfft", f"realfft_destroying_{n}", 1e-14, within=1.05)]),
+      ]],
+    *[Task(f"amplitude_{n}", f"amplitude spectrum of {n:,}", [Peer("SciPy", amplitude, 1e-12)]) for n in (2560, 25_600)],
+    *[Task(f"welch_{segment}", f"Welch of 1,000,000, segments of {segment:,}", [Peer("scipy.signal.welch", welch(segment), 1e-11, times=3)])
+      for segment in (1024, 4096)],
+    Task("kurtogram", "kurtogram of 25,600, to level 7",
+         [Peer("the same in NumPy, as orientation", numpy_kurtogram.plan, 1e-8)], at_most_ms=5),
+    *rolling("mean", "mean", 1e-9),
+    *rolling("sd", "std", 1e-6),
+    *rolling("kurtosis", "kurtosis", 1e-4, bias=False),
+    *rolling("median", "median", 1e-12),
+    Task("features_30", f"{FEATURES} features of 10,000 windows of 2,560", [
+        Peer("NumPy", numpy_features.plan, 1e-8, times=5, slow=True, comparable=columns(FEATURES)),
+        Peer(f"TSFEL, {tsfel_features.COUNT} features alike, from {tsfel_features.WINDOWS} windows", tsfel_features.plan, None,
+             times=300, share=tsfel_features.WINDOWS / 10_000, slow=True),
+    ]),
+    Task("catch22", "catch22 of 200 windows of 2,560", [Peer("pycatch22", catch22, 1e-9, times=1, slow=True, comparable=columns(22))]),
+]
