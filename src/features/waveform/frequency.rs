@@ -1,6 +1,6 @@
 //! What the mean squares of a spectrum's bins tell.
 
-use super::time::LANES;
+use super::{logarithm::ln, time::LANES};
 use std::ops::Range;
 
 pub(super) fn sum(x: &[f64]) -> f64 {
@@ -77,24 +77,37 @@ impl Evenness {
         // Of shares of the mean, so that no power over- or underflows; an empty bin adds nothing to the entropy and
         // makes the geometric mean zero.
         let scale = n / total;
-        let (mut weighted, mut logs) = (0.0, 0.0);
-        for p in bins {
-            let share = p * scale;
-            if share > 0.0 {
-                let log = libm::log(share);
-                weighted += share * log;
-                logs += log;
-            } else {
-                logs = f64::NEG_INFINITY;
+        let (mut weighted, mut logs, mut least) = ([0.0; LANES], [0.0; LANES], [f64::INFINITY; LANES]);
+        let mut add = |lanes: &[f64; LANES]| {
+            for i in 0..LANES {
+                let share = lanes[i] * scale;
+                let log = ln(share);
+                weighted[i] += share * log;
+                logs[i] += log;
+                least[i] = if share < least[i] { share } else { least[i] };
             }
+        };
+        let (lanes, rest) = bins.as_chunks();
+        lanes.iter().for_each(&mut add);
+        // Places that are left over hold the mean, whose logarithm is 0.
+        let mut last = [1.0 / scale; LANES];
+        last.iter_mut().zip(rest).for_each(|(place, p)| *place = *p);
+        if !rest.is_empty() {
+            add(&last);
+        }
+        let weighted: f64 = weighted.iter().sum();
+        let least = least.into_iter().fold(f64::INFINITY, f64::min);
+        let logs = if least > 0.0 {
+            logs.iter().sum()
+        } else {
+            f64::NEG_INFINITY
+        };
+        if !(total > 0.0 && total.is_finite()) {
+            return Self::UNKNOWN;
         }
         Self {
-            entropy: if total > 0.0 {
-                1.0 - weighted / (n * libm::log(n))
-            } else {
-                f64::NAN
-            },
-            flatness: if total > 0.0 { libm::exp(logs / n) } else { f64::NAN },
+            entropy: 1.0 - weighted / (n * libm::log(n)),
+            flatness: libm::exp(logs / n),
         }
     }
 }
@@ -218,6 +231,8 @@ mod tests {
         let shape = Shape::of(&[0.0; 8]);
         assert!(shape.total == 0.0 && shape.centroid.is_nan() && shape.spread.is_nan());
         let even = Evenness::of(&[0.0; 8], 0.0);
+        assert!(even.entropy.is_nan() && even.flatness.is_nan());
+        let even = Evenness::of(&[1e308; 8], f64::INFINITY);
         assert!(even.entropy.is_nan() && even.flatness.is_nan());
         assert_eq!(rolloff_bin(&[0.0; 8], 0.0, 0.5), None);
         assert_eq!(highest_lines(&[0.0; 8], &mut [0; 3]), 0);

@@ -2,6 +2,7 @@
 
 mod feature;
 mod frequency;
+mod logarithm;
 mod quantile;
 mod time;
 
@@ -286,7 +287,8 @@ impl WaveformExtractor {
             } = scratch;
             self.spectrum.mean_square_about(mean, x, spectrum, mean_square)?;
         }
-        self.quantiles.deal(x, moments.min, moments.max, &mut scratch.quantiles);
+        self.quantiles
+            .place(x, moments.min, moments.max, &mut scratch.quantiles);
         let power = &scratch.mean_square;
         let shape = if self.needs.shape {
             Shape::of(power)
@@ -321,7 +323,7 @@ impl WaveformExtractor {
         for (column, out) in self.columns.iter().zip(out) {
             let value = match column {
                 Column::Plain(feature) => self.plain(*feature, &measured),
-                Column::Quantile(index) => self.quantiles.value(*index, &mut scratch.quantiles),
+                Column::Quantile(index) => self.quantiles.value(*index, &scratch.quantiles),
                 Column::Catch22(k) => scratch.characteristics.get(*k).copied().unwrap_or(f64::NAN),
                 Column::Complexity(c) => complexity(c, &measured, scratch, &mut n_permutations),
                 of_spectrum => self.of_spectrum(of_spectrum, &measured, scratch),

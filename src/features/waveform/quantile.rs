@@ -14,10 +14,15 @@ pub(super) struct Quantiles {
 pub(super) struct QuantileScratch {
     values: Vec<f64>,
     bucket_of: Vec<u32>,
-    /// Where each bucket ends in `values`; one place more than there are buckets.
-    ends: Vec<u32>,
-    sorted: Vec<bool>,
+    /// Where each bucket starts among the sorted values; one place more than there are buckets.
+    starts: Vec<u32>,
+    /// Where the next value of a bucket goes; [`UNWANTED`] of a bucket that holds no rank asked for.
+    places: Vec<u32>,
 }
+
+const UNWANTED: u32 = u32::MAX;
+/// 2^52: the last bits of a number from there to 2^53 are a whole number.
+const WHOLE: f64 = 4_503_599_627_370_496.0;
 
 impl Quantiles {
     pub(super) fn new(probabilities: impl Iterator<Item = f64>, n_samples: usize) -> Self {
@@ -42,84 +47,88 @@ impl Quantiles {
         QuantileScratch {
             values: vec![0.0; n_samples],
             bucket_of: vec![0; n_samples],
-            ends: vec![0; self.n_buckets + 1],
-            sorted: vec![false; self.n_buckets],
+            starts: vec![0; self.n_buckets + 1],
+            places: vec![UNWANTED; self.n_buckets],
         }
     }
 
-    /// Deals finite `x` within `min..=max` into buckets that follow each other in size; buckets are sorted when they are
-    /// asked for.
-    pub(super) fn deal(&self, x: &[f64], min: f64, max: f64, scratch: &mut QuantileScratch) {
+    /// Puts the ranks asked for of finite `x`, within `min..=max`, where they are when sorted.
+    pub(super) fn place(&self, x: &[f64], min: f64, max: f64, scratch: &mut QuantileScratch) {
         if self.is_empty() {
             return;
         }
         let QuantileScratch {
             values,
             bucket_of,
-            ends,
-            sorted,
+            starts,
+            places,
         } = scratch;
-        // Rounding keeps the order: no larger value is in an earlier bucket. Without a range all are in the first.
-        let scale = self.n_buckets as f64 / (max - min);
-        let last = self.n_buckets as u32 - 1;
-        for (b, v) in bucket_of.iter_mut().zip(x) {
-            *b = (((v - min) * scale) as u32).min(last);
+        // Buckets that follow each other in size: rounding keeps the order, no larger value is in an earlier bucket.
+        let scale = (self.n_buckets - 1) as f64 / (max - min);
+        if scale.is_finite() && scale > 0.0 {
+            for (b, v) in bucket_of.iter_mut().zip(x) {
+                *b = ((v - min) * scale + WHOLE).to_bits() as u32;
+            }
+        } else {
+            bucket_of.fill(0); // no range, or one beyond that of numbers
         }
-        ends.fill(0);
-        sorted.fill(false);
+        starts.fill(0);
         for b in &*bucket_of {
-            if let Some(count) = ends.get_mut(*b as usize + 1) {
+            if let Some(count) = starts.get_mut(*b as usize + 1) {
                 *count += 1;
             }
         }
-        // Counts become starts; each start moves to its bucket's end as values come in, which is the next one's start.
         let mut sum = 0;
-        for e in ends.iter_mut() {
-            sum += *e;
-            *e = sum;
+        for s in starts.iter_mut() {
+            sum += *s;
+            *s = sum;
+        }
+        places.fill(UNWANTED);
+        for (rank, fraction) in &self.ranks {
+            for rank in *rank..=rank + usize::from(*fraction > 0.0) {
+                let bucket = bucket_holding(rank, starts);
+                if let (Some(place), Some(start)) = (places.get_mut(bucket), starts.get(bucket)) {
+                    *place = *start;
+                }
+            }
         }
         for (b, v) in bucket_of.iter().zip(x) {
-            if let Some(place) = ends.get_mut(*b as usize) {
+            if let Some(place) = places.get_mut(*b as usize)
+                && *place != UNWANTED
+            {
                 if let Some(to) = values.get_mut(*place as usize) {
                     *to = *v;
                 }
                 *place += 1;
             }
         }
+        for (start, place) in starts.iter().zip(&*places) {
+            if let Some(members) = values.get_mut(*start as usize..*place as usize)
+                && *place != UNWANTED
+            {
+                members.sort_unstable_by(f64::total_cmp);
+            }
+        }
     }
 
-    /// Quantile number `index` of what was dealt.
-    pub(super) fn value(&self, index: usize, scratch: &mut QuantileScratch) -> f64 {
+    /// Quantile number `index` of what was placed.
+    pub(super) fn value(&self, index: usize, scratch: &QuantileScratch) -> f64 {
         let Some(&(rank, fraction)) = self.ranks.get(index) else {
             return f64::NAN;
         };
-        let low = order_statistic(rank, scratch);
+        let at = |rank: usize| scratch.values.get(rank).copied().unwrap_or(f64::NAN);
         if fraction == 0.0 {
-            return low;
+            return at(rank);
         }
-        let high = order_statistic(rank + 1, scratch);
-        low + fraction * (high - low)
+        at(rank) + fraction * (at(rank + 1) - at(rank))
     }
 }
 
-/// The value of this rank, from 0; NaN beyond the last.
-fn order_statistic(rank: usize, scratch: &mut QuantileScratch) -> f64 {
-    let bucket = scratch.ends.partition_point(|end| *end as usize <= rank);
-    let start = match bucket.checked_sub(1) {
-        Some(before) => scratch.ends.get(before).copied().unwrap_or(0),
-        None => 0,
-    };
-    let end = scratch.ends.get(bucket).copied().unwrap_or(start);
-    let range = start as usize..end as usize;
-    if let Some(sorted) = scratch.sorted.get_mut(bucket)
-        && !*sorted
-    {
-        *sorted = true;
-        if let Some(members) = scratch.values.get_mut(range) {
-            members.sort_unstable_by(f64::total_cmp);
-        }
-    }
-    scratch.values.get(rank).copied().unwrap_or(f64::NAN)
+/// The bucket that holds this rank, from 0.
+fn bucket_holding(rank: usize, starts: &[u32]) -> usize {
+    starts
+        .partition_point(|start| *start as usize <= rank)
+        .saturating_sub(1)
 }
 
 #[cfg(test)]
@@ -132,8 +141,8 @@ mod tests {
         let mut scratch = plan.new_scratch(x.len());
         scratch.values.fill(f64::NAN);
         let (min, max) = x.iter().fold((f64::MAX, f64::MIN), |(a, b), v| (a.min(*v), b.max(*v)));
-        plan.deal(x, min, max, &mut scratch);
-        (0..p.len()).map(|i| plan.value(i, &mut scratch)).collect()
+        plan.place(x, min, max, &mut scratch);
+        (0..p.len()).map(|i| plan.value(i, &scratch)).collect()
     }
 
     proptest! {
