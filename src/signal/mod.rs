@@ -5,20 +5,26 @@
 //! any spacing: [`AssetHistory`] for one machine, [`FleetHistory`] for many, [`RowWindow`] for the last rows of a running
 //! machine.
 
+mod butterworth;
 mod detrend;
 mod history;
 mod median;
+mod notch;
 mod recording;
 mod resample;
 mod row_window;
+mod sections;
 mod waveform_window;
 
+pub use butterworth::{Butterworth, FilterBand};
 pub use detrend::Detrend;
 pub(crate) use detrend::{line_of, mean_of};
 pub use history::{AssetHistory, Channel, EndOfLife, FleetHistory};
 pub use median::{HampelFilter, MedianFilter, MedianScratch};
+pub use notch::Notch;
 pub(crate) use recording::check_names;
 pub use recording::{Recording, RecordingWindow, RecordingWindows};
 pub use resample::Resampler;
 pub use row_window::RowWindow;
+pub use sections::{FilterStart, FilterState, IirFilter, ZeroPhaseScratch};
 pub use waveform_window::{Continuity, Pushed, WaveformWindower, WindowSpec};
