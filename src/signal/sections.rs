@@ -327,16 +327,16 @@ impl IirFilter {
     }
 
     fn check(&self, state: &FilterState) -> Result<()> {
-        let expected = format!(
-            "that of a filter with {} sections, mark {:016x}",
-            self.sections.len(),
-            self.hash
-        );
-        if state.filter != self.hash || state.delays.len() != self.sections.len() {
-            let got = format!("{} sections, mark {:016x}", state.delays.len(), state.filter);
-            return Err(Error::state("filter state", expected, got));
+        if state.filter == self.hash && state.delays.len() == self.sections.len() {
+            return Ok(());
         }
-        Ok(())
+        let described =
+            |n_sections: usize, hash: u64| format!("that of a filter of {n_sections} sections, mark {hash:016x}");
+        Err(Error::state(
+            "filter state",
+            described(self.sections.len(), self.hash),
+            described(state.delays.len(), state.filter),
+        ))
     }
 
     fn step(&self, x: f64, state: &mut FilterState, n_bad: &mut usize) -> f64 {
@@ -570,7 +570,7 @@ mod tests {
             }
             filter.filter_in_place(rest, &mut state).unwrap();
             prop_assert_eq!(bits(&y), bits(&whole));
-            prop_assert!(x.iter().zip(&y).all(|(x, y)| y.is_nan() == !is_good(*x)));
+            prop_assert!(x.iter().zip(&y).all(|(x, y)| y.is_nan() != is_good(*x)));
         }
 
         /// A missing sample is filtered as the last good one.
