@@ -8,6 +8,7 @@
 mod butterworth;
 mod detrend;
 mod history;
+mod integration;
 mod median;
 mod notch;
 mod recording;
@@ -20,6 +21,7 @@ pub use butterworth::{Butterworth, FilterBand};
 pub use detrend::Detrend;
 pub(crate) use detrend::{line_of, mean_of};
 pub use history::{AssetHistory, Channel, EndOfLife, FleetHistory};
+pub use integration::{Integrated, Integrator, IntegratorParams, IntegratorScratch};
 pub use median::{HampelFilter, MedianFilter, MedianScratch};
 pub use notch::Notch;
 pub(crate) use recording::check_names;
