@@ -7,6 +7,7 @@
 
 mod butterworth;
 mod detrend;
+mod even_grid;
 mod history;
 mod integration;
 mod median;
@@ -20,6 +21,7 @@ mod waveform_window;
 pub use butterworth::{Butterworth, FilterBand};
 pub use detrend::Detrend;
 pub(crate) use detrend::{line_of, mean_of};
+pub use even_grid::{EvenGrid, EvenSeries, Gaps, Interpolation};
 pub use history::{AssetHistory, Channel, EndOfLife, FleetHistory};
 pub use integration::{Integrated, Integrator, IntegratorParams, IntegratorScratch};
 pub use median::{HampelFilter, MedianFilter, MedianScratch};
