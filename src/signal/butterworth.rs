@@ -108,8 +108,9 @@ impl Butterworth {
     /// The filter for samples at `rate`.
     ///
     /// # Errors
-    /// `InvalidParameter` where a frequency is not below half the rate, or so small against the rate that rounding would shift
-    /// the response by a millionth: cut-offs below some 4 millionths of the rate at orders to 4, some 7 at order 12.
+    /// `InvalidParameter` where a frequency is not below half the rate, or so small against the rate, or a band so narrow, that
+    /// rounding would shift the response of a section by a millionth: cut-offs below some 2 (order 2) to 5 (order 12)
+    /// millionths of the rate.
     pub fn design(&self, rate: Hertz) -> Result<IirFilter> {
         let (lo, hi) = match self.band {
             FilterBand::LowPass(f) | FilterBand::HighPass(f) => (f, f),

@@ -4,6 +4,10 @@
 //! [`Recording`] all at once, by [`WaveformWindower`] as chunks come in. Telemetry is one row of readings now and then, at
 //! any spacing: [`AssetHistory`] for one machine, [`FleetHistory`] for many, [`RowWindow`] for the last rows of a running
 //! machine.
+//!
+//! Between a sensor and what looks at its samples: [`EvenGrid`] for uneven times, [`QualityCheck`] for samples not to be trusted,
+//! [`Butterworth`] and [`Notch`] filters as [`IirFilter`], [`Integrator`] from acceleration to velocity and displacement,
+//! [`Resampler`] for other rates, [`Detrend`], and medians.
 
 mod butterworth;
 mod detrend;
