@@ -77,6 +77,64 @@ impl Hertz {
     }
 }
 
+/// One standard gravity in m/s², exact by definition (3rd General Conference on Weights and Measures, 1901).
+pub const STANDARD_GRAVITY_M_PER_S2: f64 = 9.806_65;
+
+/// The unit of accelerations.
+///
+/// ```
+/// use prognos::quantity::AccelerationUnit;
+/// let unit = AccelerationUnit::parse("g")?;
+/// assert_eq!(2.0 * unit.m_per_s2(), 19.6133);
+/// # Ok::<(), prognos::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum AccelerationUnit {
+    /// m/s². The default.
+    #[default]
+    #[serde(rename = "m/s²")]
+    MPerS2,
+    /// Standard gravity, 9.80665 m/s².
+    #[serde(rename = "g")]
+    StandardGravity,
+}
+
+impl AccelerationUnit {
+    /// From how channels name it: `g`, or `m/s²`, `m/s2`, `m/s^2`. Blanks around it mean nothing.
+    ///
+    /// # Errors
+    /// `InvalidInput` for any other name.
+    pub fn parse(name: &str) -> Result<Self> {
+        match name.trim() {
+            "g" => Ok(Self::StandardGravity),
+            "m/s²" | "m/s2" | "m/s^2" => Ok(Self::MPerS2),
+            other => Err(Error::input("unit of accelerations", "g or m/s²", format!("`{other}`"))),
+        }
+    }
+
+    /// Its length in m/s²: what values in this unit are multiplied by.
+    pub const fn m_per_s2(self) -> f64 {
+        match self {
+            Self::MPerS2 => 1.0,
+            Self::StandardGravity => STANDARD_GRAVITY_M_PER_S2,
+        }
+    }
+
+    /// How it is written.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::MPerS2 => "m/s²",
+            Self::StandardGravity => "g",
+        }
+    }
+}
+
+impl fmt::Display for AccelerationUnit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
 /// An instant: nanoseconds since the Unix epoch.
 ///
 /// Recordings that count cycles instead of time lay one cycle on one unit of their [`LifeUnit`].
@@ -207,6 +265,18 @@ mod tests {
             assert!(rmp_serde::from_slice::<Seconds>(&rmp_serde::to_vec(&bad).unwrap()).is_err());
         }
         assert_eq!(Hertz::new(25_600.0).unwrap().to_string(), "25600 Hz");
+    }
+
+    #[test]
+    fn units_of_acceleration_are_read_as_they_are_written() {
+        for unit in [AccelerationUnit::MPerS2, AccelerationUnit::StandardGravity] {
+            assert_eq!(AccelerationUnit::parse(&unit.to_string()).unwrap(), unit);
+            assert_eq!(serde_json::to_string(&unit).unwrap(), format!("\"{unit}\""));
+        }
+        for bad in ["", "G", "mg", "m/s", "ms2"] {
+            assert!(AccelerationUnit::parse(bad).is_err(), "{bad}");
+        }
+        assert_eq!(AccelerationUnit::StandardGravity.m_per_s2(), 9.80665);
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! From a row to a decision without an allocation, once a machine's windows are full.
 
 mod chains;
+mod counting_allocator;
 
+use counting_allocator::allocations_once;
 use linfa::{DatasetBase, traits::Fit};
 use prognos::{
     decision::Decision,
@@ -14,53 +16,6 @@ use prognos::{
     rul::{GradientBoosting, RidgeRul, RulLabels},
     signal::FleetHistory,
 };
-use std::{
-    alloc::{GlobalAlloc, Layout, System},
-    cell::Cell,
-};
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-/// The system's allocator, counting the calls of each thread.
-struct Counting;
-
-fn count() {
-    // A thread may still free and allocate while its own variables go.
-    let _ = ALLOCATIONS.try_with(|n| n.set(n.get() + 1));
-}
-
-// SAFETY: every call goes to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        unsafe { System.dealloc(ptr, layout) }
-    }
-
-    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        count();
-        unsafe { System.realloc(ptr, layout, new_size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-fn allocations<T>(of: impl FnOnce() -> T) -> (u64, T) {
-    let before = ALLOCATIONS.get();
-    let value = of();
-    (ALLOCATIONS.get() - before, value)
-}
-
-#[test]
-fn the_counter_counts() {
-    assert_eq!(allocations(|| drop(std::hint::black_box(vec![1.0; 10]))).0, 1);
-}
 
 /// Rows of several machines, the machine's whole recording over and over, its clock going on.
 fn stream(fleet: &FleetHistory, n: usize) -> Vec<(String, Timestamp, Vec<f64>)> {
@@ -86,7 +41,7 @@ fn pushes_allocate_nothing(model: Pipeline, rows: &[(String, Timestamp, Vec<f64>
     }
     let (mut normal, mut alarms, mut unusable) = (0, 0, 0);
     for (i, (asset, time, values)) in rest.iter().enumerate() {
-        let (n, outcome) = allocations(|| live.push(asset.as_str(), *time, values).unwrap());
+        let (n, outcome) = allocations_once(|| live.push(asset.as_str(), *time, values).unwrap());
         assert_eq!(n, 0, "row {i} after {warm_up}: {outcome:?}");
         match outcome {
             Assessment::Ready(Decision::Normal(_)) => normal += 1,
@@ -172,7 +127,7 @@ fn samples_become_decisions_without_allocating() {
                 decisions += usize::from(d.ready().is_some())
             })
         };
-        let (n, pushed) = allocations(push);
+        let (n, pushed) = allocations_once(push);
         pushed.unwrap();
         assert!(n == 0 || k < 20, "{n} at window {k}");
     }
@@ -199,7 +154,7 @@ fn detectors_allocate_nothing<M: AnomalyDetector<State = (), Output = AnomalySco
     let mut out = vec![0.0; model.schema().len()];
     for row in rows.iter().take(300) {
         let x = FeatureView::new(model.schema(), row).unwrap();
-        let (n, _) = allocations(|| {
+        let (n, _) = allocations_once(|| {
             let score = model.assess(&(), x).unwrap();
             model.contributions_into(&(), x, &mut out).unwrap();
             model.update(&mut (), x).unwrap();
@@ -213,7 +168,7 @@ fn regressors_allocate_nothing<M: RulRegressor<State = ()>>(model: &M, rows: &[V
     let mut ready = 0;
     for row in rows.iter().take(300) {
         let x = FeatureView::new(model.schema(), row).unwrap();
-        let (n, outcome) = allocations(|| model.step(&mut (), x).unwrap());
+        let (n, outcome) = allocations_once(|| model.step(&mut (), x).unwrap());
         assert_eq!(n, 0);
         ready += usize::from(outcome.ready().is_some());
     }

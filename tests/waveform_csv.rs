@@ -7,7 +7,7 @@ use prognos::{
     ErrorKind, Result,
     dataset::waveform_csv::{Column, MAX_COLUMNS, MAX_SAMPLES, Sampling, Separator, WaveformCsv, WaveformCsvParams},
     quantity::{Hertz, Seconds, Timestamp},
-    signal::Recording,
+    signal::{EvenGrid, Recording},
 };
 use proptest::prelude::*;
 use std::fmt::Write as _;
@@ -107,12 +107,35 @@ fn the_rate_is_found_from_times() {
     let e = refused(
         parse(timed(2, 0.05), text),
         ErrorKind::InvalidInput,
-        &["line 3, column 2: time", "5001.1", "`prognos::signal`"],
+        &["line 3, column 2: time", "5001.1", "`prognos::signal::EvenGrid`"],
     );
     assert!(e.to_string().contains("5001 within 0.05 of the period 1"), "{e}");
     // The times themselves, when asked for.
     let both = parse(timed("t", 0.15).columns(["t", "v"]), text).unwrap();
     assert_eq!(both.channel(0).unwrap()[4], 5_004.0);
+}
+
+#[test]
+fn uneven_times_are_made_even_as_the_error_says() {
+    let text = "t [ms],v [g]\n0,0\n10,1\n19,1.9\n40,4\n";
+    refused(
+        parse(timed("t", 0.05), text),
+        ErrorKind::InvalidInput,
+        &["uneven", "`prognos::signal::EvenGrid`"],
+    );
+    let recording = parse(at_rate(), text).unwrap();
+    let instant = |ms: &f64| Timestamp::from_nanos((ms * 1e6).round() as i64);
+    let times: Vec<Timestamp> = recording.channel_named("t").unwrap().iter().map(instant).collect();
+    let grid = EvenGrid::new(recording.rate(), Seconds::new(0.03).unwrap()).unwrap();
+    let even = grid.resample(&times, recording.channel_named("v").unwrap()).unwrap();
+    // Interpolated between 1.9 and 4 at 20 and 30 of 19 to 40 ms: on the line, to rounding.
+    let expected = [0.0, 1.0, 2.0, 3.0, 4.0];
+    assert!(
+        even.values().iter().zip(expected).all(|(v, e)| (v - e).abs() < 4e-15),
+        "{:?}",
+        even.values()
+    );
+    assert_eq!((even.values().len(), even.gaps().n_bridged()), (5, 1));
 }
 
 proptest! {

@@ -530,7 +530,9 @@ fn rate_of(times: &[f64], unit: Seconds, tolerance: f64) -> Result<(Hertz, Times
             continue;
         }
         let expected = format!("{even} within {tolerance} of the period {period}");
-        let got = format!("{t} (uneven samples must be made even first: `prognos::signal`)");
+        let got = format!(
+            "{t} (uneven: read the times as a channel, at any rate, and make even by `prognos::signal::EvenGrid`)"
+        );
         return Err((i, Error::input("time", expected, got)));
     }
     let nanos = first * unit.get() * 1e9;

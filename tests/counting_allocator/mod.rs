@@ -1,4 +1,4 @@
-//! The system's allocator, counting the calls of each thread.
+//! The system's allocator, counting: for tests that hold that nothing is allocated.
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
@@ -37,10 +37,22 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
+/// Allocations of this thread within one call, and what the call gives.
+pub fn allocations_once<T>(of: impl FnOnce() -> T) -> (u64, T) {
+    let before = ALLOCATIONS.get();
+    let value = of();
+    (ALLOCATIONS.get() - before, value)
+}
+
 /// Allocations of a second call.
 pub fn allocations(mut of: impl FnMut()) -> u64 {
     of();
-    let before = ALLOCATIONS.get();
-    of();
-    ALLOCATIONS.get() - before
+    allocations_once(of).0
+}
+
+#[test]
+fn the_counter_counts() {
+    assert_eq!(allocations(|| drop(std::hint::black_box(vec![1.0; 10]))), 1);
+    let mut v = std::hint::black_box(Vec::with_capacity(1));
+    assert!(allocations_once(|| (0..100).for_each(|i| v.push(i))).0 > 0);
 }
