@@ -17,7 +17,13 @@ fn windows_become_rows_without_allocating() {
         let channels: Vec<_> = (0..n_channels).map(|c| Channel::new(c.to_string(), "g")).collect();
         let window = WindowSpec::new(length, hop).unwrap();
         let extractor = WaveformExtractor::params(&channels, rate, window)
-            .features(["time", "frequency", "complexity", "catch22", "total_harmonic_distortion_5"])
+            .features([
+                "time",
+                "frequency",
+                "complexity",
+                "catch22",
+                "total_harmonic_distortion_5",
+            ])
             .build()
             .unwrap();
         let mut windower = WaveformWindower::new(n_channels, rate, window).unwrap();
