@@ -6,6 +6,7 @@ mod extractor;
 pub mod fatigue;
 mod schema;
 pub mod selection;
+pub mod rolling;
 pub mod severity;
 mod table;
 mod telemetry;
