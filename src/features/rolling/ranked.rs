@@ -15,15 +15,17 @@ const LEAST_BLOCK: usize = 64;
 #[doc(hidden)]
 #[derive(Clone, Debug, Default)]
 pub struct Ranked {
-    /// Of the values of the earlier and the later block, sorted; missing ones left out.
+    /// Keys of the rows of the earlier and the later block, sorted; missing ones left out. A key is the row's value and, in
+    /// its lowest bits, its place in `values`.
     earlier: Vec<u64>,
     later: Vec<u64>,
     /// Of both together.
     both: Vec<u64>,
+    /// Value and rank of each row of both blocks; `MISSING` where it has none.
+    values: Vec<f64>,
+    ranks: Vec<u32>,
     /// Values of both blocks by value.
     sorted: Vec<f64>,
-    /// Rank of each row of both blocks; `MISSING` where it has none.
-    ranks: Vec<u32>,
     bits: Vec<u64>,
 }
 
@@ -38,90 +40,102 @@ struct Cursor {
 impl Ranked {
     pub(super) fn run(&mut self, rows: usize, q: f64, min_count: usize, x: &[f64], out: &mut [f64]) {
         let block = rows.min(x.len()).max(LEAST_BLOCK);
-        // A key is a value, its lowest bits giving way to the row's place in its block and whether that is of an odd number.
-        let odd = block.next_power_of_two() as u64;
+        let half = block.next_power_of_two();
         for keys in [&mut self.earlier, &mut self.later] {
             keys.clear();
             keys.reserve(block);
         }
+        self.values.clear();
+        self.values.resize(2 * half, 0.0);
+        self.ranks.clear();
+        self.ranks.resize(2 * half, MISSING);
         let mut n = 0;
-        for (b, out) in out.chunks_mut(block).enumerate() {
-            let begin = b * block;
-            let previous = begin.saturating_sub(block);
+        for (b, (x, out)) in x.chunks(block).zip(out.chunks_mut(block)).enumerate() {
+            // Blocks take turns in both halves of `values` and `ranks`.
+            let (begin, before) = if b.is_multiple_of(2) { (0, half) } else { (half, 0) };
             std::mem::swap(&mut self.earlier, &mut self.later);
-            let (before, now) = (&x[previous..begin], &x[begin..begin + out.len()]);
-            let of_odd = |b: usize| if b.is_multiple_of(2) { 0 } else { odd };
-            self.later.clear();
-            let there = now.iter().enumerate().filter(|(_, v)| v.is_finite());
-            let key = |(i, v): (usize, &f64)| (ordered(comparable(*v)) & !(2 * odd - 1)) | of_odd(b) | i as u64;
-            self.later.extend(there.map(key));
-            self.later.sort_unstable();
-            self.rank(before, now, odd, of_odd(b));
+            self.sort(x, begin);
+            self.rank();
             // The window as of the last row before this block.
             self.bits.clear();
             self.bits.resize(self.sorted.len() / 64 + 1, 0);
-            let held = before.len().min(rows);
-            for rank in &self.ranks[before.len() - held..before.len()] {
+            for rank in &self.ranks[before + block - rows.min(block)..before + block] {
                 if *rank != MISSING {
                     set(&mut self.bits, *rank as usize);
                 }
             }
-            n = self.slide(rows, before.len(), q, min_count, n, out);
+            n = self.slide((rows, block), (begin, before), (q, min_count), n, out);
         }
     }
 
+    /// Sorts a block into `later`, its places beginning at `begin`.
+    fn sort(&mut self, x: &[f64], begin: usize) {
+        let mask = self.values.len() as u64 - 1;
+        let places = self.values[begin..].iter_mut().zip(&mut self.ranks[begin..]);
+        self.later.clear();
+        for (i, (v, (value, rank))) in x.iter().zip(places).enumerate() {
+            *value = comparable(*v);
+            *rank = MISSING;
+            if v.is_finite() {
+                // The lowest bits of the value give way to the place.
+                self.later.push((ordered(*value) & !mask) | (begin + i) as u64);
+            }
+        }
+        self.later.sort_unstable();
+    }
+
     /// Ranks the rows of both blocks together.
-    fn rank(&mut self, before: &[f64], now: &[f64], odd: u64, of_later: u64) {
+    fn rank(&mut self) {
         let Self {
             earlier,
             later,
             both,
+            values,
             sorted,
             ranks,
             ..
         } = self;
         merge(earlier, later, both);
-        let offset = before.len();
-        let row = |key: u64| {
-            let place = (key & (odd - 1)) as usize;
-            if key & odd == of_later { offset + place } else { place }
-        };
-        let value = |row: usize| if row < offset { before[row] } else { now[row - offset] };
+        let mask = values.len() - 1;
+        let place = |key: u64| key as usize & mask;
         sorted.clear();
-        sorted.extend(both.iter().map(|key| value(row(*key)) + 0.0));
+        sorted.extend(both.iter().map(|key| values[place(*key)]));
         if !sorted.is_sorted() {
             // Some values differ only in the bits that keys have lost.
-            both.sort_unstable_by(|a, b| value(row(*a)).total_cmp(&value(row(*b))));
+            both.sort_unstable_by(|a, b| values[place(*a)].total_cmp(&values[place(*b)]));
             sorted.sort_unstable_by(f64::total_cmp);
         }
-        ranks.clear();
-        ranks.resize(offset + now.len(), MISSING);
         for (rank, key) in both.iter().enumerate() {
-            ranks[row(*key)] = rank as u32;
+            ranks[place(*key)] = rank as u32;
         }
     }
 
     /// Moves the window through the later block; gives the number of values in it at the end.
-    fn slide(&mut self, rows: usize, offset: usize, q: f64, min_count: usize, mut n: usize, out: &mut [f64]) -> usize {
+    fn slide(
+        &mut self,
+        (rows, block): (usize, usize),
+        (begin, before): (usize, usize),
+        (q, min_count): (f64, usize),
+        mut n: usize,
+        out: &mut [f64],
+    ) -> usize {
         let Self {
             sorted, ranks, bits, ..
         } = self;
         let mut cursor = Cursor { rank: 0, below: 0 };
         let (mut of, mut rank, mut t) = (0, 0, 0.0);
-        for (i, o) in out.iter_mut().enumerate() {
-            let row = offset + i;
-            let comes = ranks[row];
-            if row >= rows {
-                let goes = ranks[row - rows];
-                if goes != MISSING {
-                    clear(bits, goes as usize);
-                    cursor.below -= usize::from((goes as usize) < cursor.rank);
-                    n -= 1;
-                }
+        let coming = &ranks[begin..begin + out.len()];
+        let held = rows.min(block);
+        let going = ranks[before + block - held..before + block].iter().chain(coming);
+        for ((o, comes), goes) in out.iter_mut().zip(coming).zip(going) {
+            if *goes != MISSING {
+                clear(bits, *goes as usize);
+                cursor.below -= usize::from((*goes as usize) < cursor.rank);
+                n -= 1;
             }
-            if comes != MISSING {
-                set(bits, comes as usize);
-                cursor.below += usize::from((comes as usize) < cursor.rank);
+            if *comes != MISSING {
+                set(bits, *comes as usize);
+                cursor.below += usize::from((*comes as usize) < cursor.rank);
                 n += 1;
             }
             if n < min_count {
