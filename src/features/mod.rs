@@ -8,6 +8,7 @@ pub mod fatigue;
 mod joined;
 mod schema;
 pub mod selection;
+pub mod rolling;
 pub mod severity;
 mod table;
 mod telemetry;
