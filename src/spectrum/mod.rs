@@ -9,24 +9,34 @@
 //! | the analytic signal, whole or of a band | [`AnalyticSignal`] |
 //! | what repeats behind a resonance: bearings | [`EnvelopeSpectrum`] |
 //! | which band is most impulsive | [`Kurtogram`] |
+//! | the angle of a shaft: from pulses, or from a profile of speeds | [`PulseTrigger`] and [`Tachometer`], [`ShaftAngle`] |
+//! | samples at equal steps of the angle; amplitudes by multiples of the shaft's rate | [`AngularResampler`], [`OrderSpectrum`] |
 //! | families of lines: echoes, harmonics | [`Cepstrum`], [`CepstralPrewhitening`] |
 
 mod amplitude;
 mod analytic;
+mod angular_resampler;
 mod cepstrum;
 mod cross;
 mod envelope;
 mod kurtogram;
+mod order_tracking;
+mod shaft_angle;
 mod stft;
+mod tachometer;
 mod taper;
 mod tapered;
 mod welch;
 
 pub use amplitude::{AmplitudeSpectrum, SpectrumScratch};
 pub use analytic::{AnalyticScratch, AnalyticSignal};
+pub use angular_resampler::AngularResampler;
 pub use cepstrum::{CepstralPrewhitening, Cepstrum, CepstrumScratch, Lifter};
 pub use envelope::{Envelope, EnvelopeScratch, EnvelopeSpectrum};
 pub use kurtogram::{Kurtogram, KurtogramBand, KurtogramScratch};
+pub use order_tracking::{OrderScratch, OrderSpectrum};
 pub use realfft::num_complex::Complex;
+pub use shaft_angle::ShaftAngle;
+pub use tachometer::{PulseEdge, PulseGap, PulseTrigger, Tachometer, TachometerReading};
 pub use taper::Taper;
 pub use welch::{Average, Scaling, Welch, WelchParams, WelchScratch};
