@@ -11,6 +11,7 @@
 //! | which band is most impulsive | [`Kurtogram`] |
 //! | the angle of a shaft: from pulses, or from a profile of speeds | [`PulseTrigger`] and [`Tachometer`], [`ShaftAngle`] |
 //! | samples at equal steps of the angle; amplitudes by multiples of the shaft's rate | [`AngularResampler`], [`OrderSpectrum`] |
+//! | what repeats with a shaft; a gear's regular, residual and difference signals | [`SynchronousAverage`], [`GearSignal`] |
 //! | families of lines: echoes, harmonics | [`Cepstrum`], [`CepstralPrewhitening`] |
 
 mod amplitude;
@@ -19,10 +20,12 @@ mod angular_resampler;
 mod cepstrum;
 mod cross;
 mod envelope;
+mod gear_signal;
 mod kurtogram;
 mod order_tracking;
 mod shaft_angle;
 mod stft;
+mod synchronous_average;
 mod tachometer;
 mod taper;
 mod tapered;
@@ -33,10 +36,12 @@ pub use analytic::{AnalyticScratch, AnalyticSignal};
 pub use angular_resampler::AngularResampler;
 pub use cepstrum::{CepstralPrewhitening, Cepstrum, CepstrumScratch, Lifter};
 pub use envelope::{Envelope, EnvelopeScratch, EnvelopeSpectrum};
+pub use gear_signal::{GearScratch, GearSignal, Parted};
 pub use kurtogram::{Kurtogram, KurtogramBand, KurtogramScratch};
 pub use order_tracking::{OrderScratch, OrderSpectrum};
 pub use realfft::num_complex::Complex;
 pub use shaft_angle::ShaftAngle;
+pub use synchronous_average::{Averaging, SynchronousAverage};
 pub use tachometer::{PulseEdge, PulseGap, PulseTrigger, Tachometer, TachometerReading};
 pub use taper::Taper;
 pub use welch::{Average, Scaling, Welch, WelchParams, WelchScratch};
