@@ -1,9 +1,11 @@
 //! Manipulation: feature rows with a schema, from waveform windows or telemetry rows.
 
+pub mod band;
 pub mod bearing;
 pub mod complexity;
 mod extractor;
 pub mod fatigue;
+pub mod gear;
 mod schema;
 pub mod selection;
 pub mod severity;
