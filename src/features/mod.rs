@@ -1,14 +1,16 @@
 //! Manipulation: feature rows with a schema, from waveform windows or telemetry rows.
 
+pub mod band;
 pub mod bearing;
 pub mod catch22;
 pub mod complexity;
 mod extractor;
 pub mod fatigue;
+pub mod gear;
 mod joined;
+pub mod rolling;
 mod schema;
 pub mod selection;
-pub mod rolling;
 pub mod severity;
 mod table;
 mod telemetry;
