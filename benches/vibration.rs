@@ -47,14 +47,14 @@ fn extractor(c: &mut Criterion) {
     let mut group = c.benchmark_group("window of 2,560 samples");
     group.throughput(Throughput::Elements(LENGTH as u64));
     for (name, extractor) in [
-        ("features", params().build().unwrap()),
+        ("the set vibration", params().build().unwrap()),
+        ("the set time", params().features(["time"]).build().unwrap()),
+        ("the set frequency", params().features(["frequency"]).build().unwrap()),
         (
-            "features without bands",
-            params()
-                .features(["rms", "peak", "crest_factor", "excess_kurtosis"])
-                .build()
-                .unwrap(),
+            "time and frequency",
+            params().features(TIME_AND_FREQUENCY).build().unwrap(),
         ),
+        ("catch22", params().features(["catch22"]).build().unwrap()),
     ] {
         let (mut scratch, mut row) = (extractor.new_scratch(), vec![0.0; extractor.schema().len()]);
         group.bench_function(name, |b| {

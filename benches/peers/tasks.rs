@@ -1,7 +1,11 @@
 //! What is timed: one line a task.
 
 use prognos::{
-    features::{FeatureExtractor, WaveformExtractor},
+    features::{
+        FeatureExtractor, WaveformExtractor,
+        catch22::Catch22,
+        rolling::{Rolling, RollingKurtosis, RollingMean, RollingMedian, RollingSd, Statistic},
+    },
     quantity::Hertz,
     signal::{Channel, WindowSpec},
     spectrum::{AmplitudeSpectrum, Complex, Kurtogram, RealFft, Taper, Welch},
@@ -87,6 +91,27 @@ pub const TASKS: &[Task] = &[
     Task::new("welch_4096", "signal_1000000", 10_000, |x| welch(x, 4096)),
     Task::new("kurtogram", "signal_25600", 4096, kurtogram),
     Task::new("features_30", "windows_10000", 2 * WINDOW, features),
+    Task::new("rolling_mean_100", "rows_10000000", 5000, |x| {
+        rolling(x, RollingMean::rows(100))
+    }),
+    Task::new("rolling_mean_1000", "rows_10000000", 5000, |x| {
+        rolling(x, RollingMean::rows(1000))
+    }),
+    Task::new("rolling_sd_100", "rows_10000000", 5000, |x| rolling(x, sd(100))),
+    Task::new("rolling_sd_1000", "rows_10000000", 5000, |x| rolling(x, sd(1000))),
+    Task::new("rolling_kurtosis_100", "rows_10000000", 5000, |x| {
+        rolling(x, kurtosis(100))
+    }),
+    Task::new("rolling_kurtosis_1000", "rows_10000000", 5000, |x| {
+        rolling(x, kurtosis(1000))
+    }),
+    Task::new("rolling_median_100", "rows_10000000", 5000, |x| {
+        rolling(x, RollingMedian::rows(100))
+    }),
+    Task::new("rolling_median_1000", "rows_10000000", 5000, |x| {
+        rolling(x, RollingMedian::rows(1000))
+    }),
+    Task::new("catch22", "windows_200", 2 * WINDOW, catch22),
 ];
 
 impl Task {
@@ -218,5 +243,39 @@ fn features(x: Vec<f64>) -> Box<dyn Job> {
             }
         },
         |(.., rows)| rows.clone(),
+    )
+}
+
+/// As pandas and polars have it: the sample's, over one less than the rows.
+fn sd(n: usize) -> prognos::Result<RollingSd> {
+    RollingSd::rows(n).map(|plan| plan.ddof(1))
+}
+
+/// Likewise corrected for bias.
+fn kurtosis(n: usize) -> prognos::Result<RollingKurtosis> {
+    RollingKurtosis::rows(n).map(RollingKurtosis::bias_corrected)
+}
+
+fn rolling<S: Statistic + 'static>(x: Vec<f64>, plan: prognos::Result<Rolling<S>>) -> Box<dyn Job> {
+    let plan = plan.unwrap();
+    let (scratch, out) = (plan.new_scratch(), vec![0.0; x.len()]);
+    job(
+        (plan, x, scratch, out),
+        |(plan, x, scratch, out)| plan.apply_into(x, scratch, out).unwrap(),
+        |(.., out)| out.clone(),
+    )
+}
+
+fn catch22(x: Vec<f64>) -> Box<dyn Job> {
+    let plan = Catch22::new(WINDOW).unwrap();
+    let rows = vec![[0.0; 22]; x.len() / WINDOW];
+    job(
+        (plan.new_scratch(), plan, x, rows),
+        |(scratch, plan, x, rows)| {
+            for (window, row) in x.chunks_exact(WINDOW).zip(rows) {
+                plan.extract_into(window, scratch, row).unwrap();
+            }
+        },
+        |(.., rows)| rows.concat(),
     )
 }

@@ -41,6 +41,17 @@ impl Shape {
     }
 }
 
+fn sum_of_products(x: &[f64], y: &[f64]) -> f64 {
+    let ((x, x_rest), (y, y_rest)) = (x.as_chunks::<LANES>(), y.as_chunks::<LANES>());
+    let mut sums = [0.0; LANES];
+    for (x, y) in x.iter().zip(y) {
+        for i in 0..LANES {
+            sums[i] += x[i] * y[i];
+        }
+    }
+    sums.iter().sum::<f64>() + x_rest.iter().zip(y_rest).map(|(x, y)| x * y).sum::<f64>()
+}
+
 /// `Σ p[k] f(k)`, `k` from 1.
 fn moment(bins: &[f64], f: impl Fn(f64) -> f64) -> f64 {
     let (lanes, rest) = bins.as_chunks::<LANES>();
@@ -71,36 +82,24 @@ impl Evenness {
         flatness: f64::NAN,
     };
 
-    pub(super) fn of(power: &[f64], total: f64) -> Self {
-        let bins = power.get(1..).unwrap_or_default();
+    /// `logs` is work space, as long as `power`.
+    pub(super) fn of(power: &[f64], total: f64, logs: &mut [f64]) -> Self {
+        let (bins, logs) = (
+            power.get(1..).unwrap_or_default(),
+            logs.get_mut(1..).unwrap_or_default(),
+        );
         let n = bins.len() as f64;
         // Of shares of the mean, so that no power over- or underflows; an empty bin adds nothing to the entropy and
         // makes the geometric mean zero.
         let scale = n / total;
-        let (mut weighted, mut logs, mut least) = ([0.0; LANES], [0.0; LANES], [f64::INFINITY; LANES]);
-        let mut add = |lanes: &[f64; LANES]| {
-            for i in 0..LANES {
-                let share = lanes[i] * scale;
-                let log = ln(share);
-                weighted[i] += share * log;
-                logs[i] += log;
-                least[i] = if share < least[i] { share } else { least[i] };
-            }
-        };
-        let (lanes, rest) = bins.as_chunks();
-        lanes.iter().for_each(&mut add);
-        // Places that are left over hold the mean, whose logarithm is 0.
-        let mut last = [1.0 / scale; LANES];
-        last.iter_mut().zip(rest).for_each(|(place, p)| *place = *p);
-        if !rest.is_empty() {
-            add(&last);
+        for (log, p) in logs.iter_mut().zip(bins) {
+            *log = ln(p * scale);
         }
-        let weighted: f64 = weighted.iter().sum();
-        let least = least.into_iter().fold(f64::INFINITY, f64::min);
-        let logs = if least > 0.0 {
-            logs.iter().sum()
-        } else {
+        let weighted = scale * sum_of_products(bins, logs);
+        let logs = if bins.contains(&0.0) {
             f64::NEG_INFINITY
+        } else {
+            sum(logs)
         };
         if !(total > 0.0 && total.is_finite()) {
             return Self::UNKNOWN;
@@ -204,7 +203,7 @@ mod tests {
             let n = shares.len() as f64;
             let entropy = -shares.iter().filter(|s| **s > 0.0).map(|s| s * s.ln()).sum::<f64>() / n.ln();
             let flatness = (p[1..].iter().map(|v| v.ln()).sum::<f64>() / n).exp() / (total / n);
-            let even = Evenness::of(&p, total);
+            let even = Evenness::of(&p, total, &mut [0.0; 80]);
             prop_assert!((even.entropy - entropy).abs() < 1e-12 && (even.flatness - flatness).abs() < 1e-12);
             for share in [0.1, 0.85, 1.0] {
                 let k = rolloff_bin(&p, total, share).unwrap();
@@ -230,17 +229,17 @@ mod tests {
     fn silence_and_extremes() {
         let shape = Shape::of(&[0.0; 8]);
         assert!(shape.total == 0.0 && shape.centroid.is_nan() && shape.spread.is_nan());
-        let even = Evenness::of(&[0.0; 8], 0.0);
+        let even = Evenness::of(&[0.0; 8], 0.0, &mut [0.0; 80]);
         assert!(even.entropy.is_nan() && even.flatness.is_nan());
-        let even = Evenness::of(&[1e308; 8], f64::INFINITY);
+        let even = Evenness::of(&[1e308; 8], f64::INFINITY, &mut [0.0; 80]);
         assert!(even.entropy.is_nan() && even.flatness.is_nan());
         assert_eq!(rolloff_bin(&[0.0; 8], 0.0, 0.5), None);
         assert_eq!(highest_lines(&[0.0; 8], &mut [0; 3]), 0);
         assert_eq!(highest_lines(&[], &mut [0; 3]), 0);
         assert!(distortion(&[1.0; 8], 2, 5, 2).is_nan());
-        let one = Evenness::of(&[0.0, 0.0, 5.0, 0.0], 5.0);
+        let one = Evenness::of(&[0.0, 0.0, 5.0, 0.0], 5.0, &mut [0.0; 80]);
         assert!(one.entropy.abs() < 1e-15 && one.flatness == 0.0);
-        let flat = Evenness::of(&[1e300; 5], 4e300);
+        let flat = Evenness::of(&[1e300; 5], 4e300, &mut [0.0; 80]);
         assert!((flat.entropy - 1.0).abs() < 1e-15 && (flat.flatness - 1.0).abs() < 1e-15);
     }
 }

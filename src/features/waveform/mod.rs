@@ -216,6 +216,7 @@ impl WaveformParams {
 pub struct WaveformScratch {
     spectrum: SpectrumScratch,
     mean_square: Vec<f64>,
+    logs: Vec<f64>,
     quantiles: QuantileScratch,
     lines: Vec<usize>,
     permutations: SmallVec<[PermutationScratch; 1]>,
@@ -310,7 +311,7 @@ impl WaveformExtractor {
             },
             shape,
             evenness: if self.needs.evenness {
-                Evenness::of(power, shape.total)
+                Evenness::of(power, shape.total, &mut scratch.logs)
             } else {
                 Evenness::UNKNOWN
             },
@@ -425,6 +426,7 @@ impl FeatureExtractor for WaveformExtractor {
         WaveformScratch {
             spectrum: self.spectrum.new_scratch(),
             mean_square: vec![0.0; self.spectrum.n_bins()],
+            logs: vec![0.0; if self.needs.evenness { self.spectrum.n_bins() } else { 0 }],
             quantiles: self.quantiles.new_scratch(self.window().length()),
             lines: vec![0; self.needs.n_lines],
             permutations: permutations.collect(),
