@@ -1,16 +1,10 @@
 //! What the mean squares of a spectrum's bins tell.
 
-use super::{logarithm::ln, time::LANES};
+use super::{
+    logarithm::ln,
+    time::{LANES, sum},
+};
 use std::ops::Range;
-
-pub(super) fn sum(x: &[f64]) -> f64 {
-    let (lanes, rest) = x.as_chunks::<LANES>();
-    let mut sums = [0.0; LANES];
-    for lane in lanes {
-        sums.iter_mut().zip(lane).for_each(|(s, v)| *s += v);
-    }
-    sums.iter().sum::<f64>() + rest.iter().sum::<f64>()
-}
 
 /// Total, centroid and spread of the bins after the first, counted in bins.
 #[derive(Clone, Copy, Debug)]

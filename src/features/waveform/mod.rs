@@ -353,7 +353,7 @@ impl WaveformExtractor {
             F::ClearanceFactor => m.peak() / (of.magnitudes.mean_root * of.magnitudes.mean_root),
             F::Skewness => m.m3 / (m.m2 * rms),
             F::ExcessKurtosis => m.m4 / (m.m2 * m.m2) - 3.0,
-            F::ZeroCrossingRate => f64::from(of.differences.crossings) * rate / (of.x.len() as f64 - 1.0),
+            F::ZeroCrossingRate => of.differences.crossings as f64 * rate / (of.x.len() as f64 - 1.0),
             F::HjorthActivity => m.m2,
             F::HjorthMobility => (difference / m.m2).sqrt() * rate,
             F::HjorthComplexity => (second / difference).sqrt() / (difference / m.m2).sqrt(),
@@ -368,7 +368,7 @@ impl WaveformExtractor {
 
     fn of_spectrum(&self, column: &Column, of: &Measured<'_>, scratch: &WaveformScratch) -> f64 {
         let power = &scratch.mean_square;
-        let sum = |bins: &Range<usize>| frequency::sum(power.get(bins.clone()).unwrap_or_default());
+        let sum = |bins: &Range<usize>| time::sum(power.get(bins.clone()).unwrap_or_default());
         let line = |place: usize| scratch.lines.get(..of.n_lines)?.get(place).copied();
         match column {
             Column::BandRms(bins) => sum(bins).sqrt(),

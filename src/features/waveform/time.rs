@@ -5,6 +5,15 @@ use crate::signal::mean_of;
 /// Sums that go side by side in vector registers.
 pub(super) const LANES: usize = 4;
 
+pub(super) fn sum(x: &[f64]) -> f64 {
+    let (lanes, rest) = x.as_chunks::<LANES>();
+    let mut sums = [0.0; LANES];
+    for lane in lanes {
+        sums.iter_mut().zip(lane).for_each(|(s, v)| *s += v);
+    }
+    sums.iter().sum::<f64>() + rest.iter().sum::<f64>()
+}
+
 /// Mean, extremes, and moments about the mean.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Moments {
@@ -21,12 +30,16 @@ impl Moments {
         let mean = mean_of(x);
         let (mut s2, mut s3, mut s4) = ([0.0; LANES], [0.0; LANES], [0.0; LANES]);
         let mut add = |lanes: &[f64; LANES]| {
-            for (i, v) in lanes.iter().enumerate() {
-                let d = v - mean;
-                let d2 = d * d;
-                s2[i] += d2;
-                s3[i] += d2 * d;
-                s4[i] += d2 * d2;
+            let d = lanes.map(|v| v - mean);
+            let d2 = d.map(|d| d * d);
+            for i in 0..LANES {
+                s2[i] += d2[i];
+            }
+            for i in 0..LANES {
+                s3[i] += d2[i] * d[i];
+            }
+            for i in 0..LANES {
+                s4[i] += d2[i] * d2[i];
             }
         };
         let (lanes, rest) = x.as_chunks();
@@ -82,23 +95,25 @@ pub(super) struct Magnitudes {
 
 impl Magnitudes {
     pub(super) fn of(x: &[f64], mean: f64) -> Self {
-        let (mut sum, mut roots) = ([0.0; LANES], [0.0; LANES]);
-        let mut add = |lanes: &[f64; LANES]| {
-            for (i, v) in lanes.iter().enumerate() {
-                let d = (v - mean).abs();
-                sum[i] += d;
-                roots[i] += d.sqrt();
+        const BLOCK: usize = 64; // roots of neighbours are taken together where they lie in an array
+        let (mut total, mut roots, mut magnitudes) = (0.0, 0.0, [0.0; BLOCK]);
+        for block in x.chunks(BLOCK) {
+            let Some(magnitudes) = magnitudes.get_mut(..block.len()) else {
+                break;
+            };
+            for (d, v) in magnitudes.iter_mut().zip(block) {
+                *d = (v - mean).abs();
             }
-        };
-        let (lanes, rest) = x.as_chunks();
-        lanes.iter().for_each(&mut add);
-        let mut last = [mean; LANES];
-        last.iter_mut().zip(rest).for_each(|(place, v)| *place = *v);
-        add(&last);
+            total += sum(magnitudes);
+            for d in magnitudes.iter_mut() {
+                *d = d.sqrt();
+            }
+            roots += sum(magnitudes);
+        }
         let n = x.len() as f64;
         Self {
-            mean: sum.iter().sum::<f64>() / n,
-            mean_root: roots.iter().sum::<f64>() / n,
+            mean: total / n,
+            mean_root: roots / n,
         }
     }
 }
@@ -111,7 +126,7 @@ pub(super) struct Differences {
     /// Population variance of the second differences.
     pub(super) second_variance: f64,
     /// Changes of sign about the mean; zero has the sign of what is above.
-    pub(super) crossings: u32,
+    pub(super) crossings: u64,
 }
 
 impl Differences {
@@ -122,19 +137,25 @@ impl Differences {
         // Sums of differences telescope, and so their means are exact.
         let first = (at(n.wrapping_sub(1)) - at(0)) / (n as f64 - 1.0);
         let second = (at(n.wrapping_sub(1)) - at(n.wrapping_sub(2)) - (at(1) - at(0))) / (n as f64 - 2.0);
-        let (mut s1, mut s2, mut crossings) = ([0.0; LANES], [0.0; LANES], [0_u32; LANES]);
+        let (mut s1, mut s2, mut crossings) = ([0.0; LANES], [0.0; LANES], [0_u64; LANES]);
         // Three neighbours a place: a window shifted by none, one and two.
         let (a, b, c) = (x, x.get(1..).unwrap_or_default(), x.get(2..).unwrap_or_default());
         let (a4, _) = a.as_chunks::<LANES>();
         let (b4, _) = b.as_chunks::<LANES>();
         let (c4, _) = c.as_chunks::<LANES>();
         for ((a, b), c) in a4.iter().zip(b4).zip(c4) {
+            let u: [f64; LANES] = std::array::from_fn(|i| b[i] - a[i]);
+            let v: [f64; LANES] = std::array::from_fn(|i| c[i] - b[i]);
+            let du = u.map(|u| u - first);
+            let dv: [f64; LANES] = std::array::from_fn(|i| v[i] - u[i] - second);
             for i in 0..LANES {
-                let (u, v) = (b[i] - a[i], c[i] - b[i]);
-                let (du, dv) = (u - first, v - u - second);
-                s1[i] += du * du;
-                s2[i] += dv * dv;
-                crossings[i] += u32::from((a[i] >= mean) != (b[i] >= mean));
+                s1[i] += du[i] * du[i];
+            }
+            for i in 0..LANES {
+                s2[i] += dv[i] * dv[i];
+            }
+            for i in 0..LANES {
+                crossings[i] += u64::from((a[i] >= mean) != (b[i] >= mean));
             }
         }
         let mut this = Self {
@@ -146,7 +167,7 @@ impl Differences {
         for w in x.get(done..).unwrap_or_default().windows(2) {
             if let [a, b] = w {
                 this.variance += (b - a - first) * (b - a - first);
-                this.crossings += u32::from((*a >= mean) != (*b >= mean));
+                this.crossings += u64::from((*a >= mean) != (*b >= mean));
             }
         }
         for w in x.get(done..).unwrap_or_default().windows(3) {
