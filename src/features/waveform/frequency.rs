@@ -2,7 +2,7 @@
 
 use super::{
     logarithm::ln,
-    time::{LANES, sum},
+    time::{LANES, sum, sum_of_products},
 };
 use std::ops::Range;
 
@@ -33,17 +33,6 @@ impl Shape {
             spread: second.sqrt(),
         }
     }
-}
-
-fn sum_of_products(x: &[f64], y: &[f64]) -> f64 {
-    let ((x, x_rest), (y, y_rest)) = (x.as_chunks::<LANES>(), y.as_chunks::<LANES>());
-    let mut sums = [0.0; LANES];
-    for (x, y) in x.iter().zip(y) {
-        for i in 0..LANES {
-            sums[i] += x[i] * y[i];
-        }
-    }
-    sums.iter().sum::<f64>() + x_rest.iter().zip(y_rest).map(|(x, y)| x * y).sum::<f64>()
 }
 
 /// `Σ p[k] f(k)`, `k` from 1.

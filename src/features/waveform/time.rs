@@ -4,6 +4,8 @@ use crate::signal::mean_of;
 
 /// Sums that go side by side in vector registers.
 pub(super) const LANES: usize = 4;
+/// Samples whose terms are laid down side by side before they are summed: what compilers turn into vector instructions.
+const BLOCK: usize = 64;
 
 pub(super) fn sum(x: &[f64]) -> f64 {
     let (lanes, rest) = x.as_chunks::<LANES>();
@@ -12,6 +14,17 @@ pub(super) fn sum(x: &[f64]) -> f64 {
         sums.iter_mut().zip(lane).for_each(|(s, v)| *s += v);
     }
     sums.iter().sum::<f64>() + rest.iter().sum::<f64>()
+}
+
+pub(super) fn sum_of_products(x: &[f64], y: &[f64]) -> f64 {
+    let ((x, x_rest), (y, y_rest)) = (x.as_chunks::<LANES>(), y.as_chunks::<LANES>());
+    let mut sums = [0.0; LANES];
+    for (x, y) in x.iter().zip(y) {
+        for i in 0..LANES {
+            sums[i] += x[i] * y[i];
+        }
+    }
+    sums.iter().sum::<f64>() + x_rest.iter().zip(y_rest).map(|(x, y)| x * y).sum::<f64>()
 }
 
 /// Mean, extremes, and moments about the mean.
@@ -28,33 +41,25 @@ pub(super) struct Moments {
 impl Moments {
     pub(super) fn of(x: &[f64]) -> Self {
         let mean = mean_of(x);
-        let (mut s2, mut s3, mut s4) = ([0.0; LANES], [0.0; LANES], [0.0; LANES]);
-        let mut add = |lanes: &[f64; LANES]| {
-            let d = lanes.map(|v| v - mean);
-            let d2 = d.map(|d| d * d);
-            for i in 0..LANES {
-                s2[i] += d2[i];
+        let (mut s2, mut s3, mut s4) = (0.0, 0.0, 0.0);
+        let (mut d, mut squares) = ([0.0; BLOCK], [0.0; BLOCK]);
+        for block in x.chunks(BLOCK) {
+            let (d, squares) = (d.split_at_mut(block.len()).0, squares.split_at_mut(block.len()).0);
+            for ((d, square), v) in d.iter_mut().zip(squares.iter_mut()).zip(block) {
+                *d = v - mean;
+                *square = *d * *d;
             }
-            for i in 0..LANES {
-                s3[i] += d2[i] * d[i];
-            }
-            for i in 0..LANES {
-                s4[i] += d2[i] * d2[i];
-            }
-        };
-        let (lanes, rest) = x.as_chunks();
-        lanes.iter().for_each(&mut add);
-        // Places that are left over hold the mean, which adds nothing.
-        let mut last = [mean; LANES];
-        last.iter_mut().zip(rest).for_each(|(place, v)| *place = *v);
-        add(&last);
+            s2 += sum(squares);
+            s3 += sum_of_products(squares, d);
+            s4 += sum_of_products(squares, squares);
+        }
         let n = x.len() as f64;
         let (min, max) = extremes(x);
         Self {
             mean,
-            m2: s2.iter().sum::<f64>() / n,
-            m3: s3.iter().sum::<f64>() / n,
-            m4: s4.iter().sum::<f64>() / n,
+            m2: s2 / n,
+            m3: s3 / n,
+            m4: s4 / n,
             min,
             max,
         }
@@ -69,19 +74,19 @@ impl Moments {
 
 /// Smallest and largest; NaN is passed over.
 fn extremes(x: &[f64]) -> (f64, f64) {
-    let (mut min, mut max) = ([f64::INFINITY; LANES], [f64::NEG_INFINITY; LANES]);
-    let (lanes, rest) = x.as_chunks::<LANES>();
-    for lane in lanes {
-        for i in 0..LANES {
-            min[i] = if lane[i] < min[i] { lane[i] } else { min[i] };
-            max[i] = if lane[i] > max[i] { lane[i] } else { max[i] };
+    let (mut min, mut max) = ([f64::INFINITY; BLOCK], [f64::NEG_INFINITY; BLOCK]);
+    for block in x.chunks(BLOCK) {
+        for (m, v) in min.iter_mut().zip(block) {
+            *m = if *v < *m { *v } else { *m };
+        }
+        for (m, v) in max.iter_mut().zip(block) {
+            *m = if *v > *m { *v } else { *m };
         }
     }
-    let of_lanes = (
+    (
         min.into_iter().fold(f64::INFINITY, f64::min),
         max.into_iter().fold(f64::NEG_INFINITY, f64::max),
-    );
-    rest.iter().fold(of_lanes, |(a, b), v| (a.min(*v), b.max(*v)))
+    )
 }
 
 /// Means of magnitudes about the mean.
@@ -95,12 +100,9 @@ pub(super) struct Magnitudes {
 
 impl Magnitudes {
     pub(super) fn of(x: &[f64], mean: f64) -> Self {
-        const BLOCK: usize = 64; // roots of neighbours are taken together where they lie in an array
         let (mut total, mut roots, mut magnitudes) = (0.0, 0.0, [0.0; BLOCK]);
         for block in x.chunks(BLOCK) {
-            let Some(magnitudes) = magnitudes.get_mut(..block.len()) else {
-                break;
-            };
+            let magnitudes = magnitudes.split_at_mut(block.len()).0;
             for (d, v) in magnitudes.iter_mut().zip(block) {
                 *d = (v - mean).abs();
             }
@@ -137,44 +139,28 @@ impl Differences {
         // Sums of differences telescope, and so their means are exact.
         let first = (at(n.wrapping_sub(1)) - at(0)) / (n as f64 - 1.0);
         let second = (at(n.wrapping_sub(1)) - at(n.wrapping_sub(2)) - (at(1) - at(0))) / (n as f64 - 2.0);
-        let (mut s1, mut s2, mut crossings) = ([0.0; LANES], [0.0; LANES], [0_u64; LANES]);
-        // Three neighbours a place: a window shifted by none, one and two.
-        let (a, b, c) = (x, x.get(1..).unwrap_or_default(), x.get(2..).unwrap_or_default());
-        let (a4, _) = a.as_chunks::<LANES>();
-        let (b4, _) = b.as_chunks::<LANES>();
-        let (c4, _) = c.as_chunks::<LANES>();
-        for ((a, b), c) in a4.iter().zip(b4).zip(c4) {
-            let u: [f64; LANES] = std::array::from_fn(|i| b[i] - a[i]);
-            let v: [f64; LANES] = std::array::from_fn(|i| c[i] - b[i]);
-            let du = u.map(|u| u - first);
-            let dv: [f64; LANES] = std::array::from_fn(|i| v[i] - u[i] - second);
-            for i in 0..LANES {
-                s1[i] += du[i] * du[i];
+        let mut this = Self::default();
+        let mut d = [0.0; BLOCK];
+        for block in x.get(1..).unwrap_or_default().chunks(BLOCK).zip(x.chunks(BLOCK)) {
+            let d = d.split_at_mut(block.0.len()).0;
+            for ((d, b), a) in d.iter_mut().zip(block.0).zip(block.1) {
+                *d = b - a - first;
             }
-            for i in 0..LANES {
-                s2[i] += dv[i] * dv[i];
-            }
-            for i in 0..LANES {
-                crossings[i] += u64::from((a[i] >= mean) != (b[i] >= mean));
-            }
+            this.variance += sum_of_products(d, d);
+            let changes = block
+                .0
+                .iter()
+                .zip(block.1)
+                .map(|(b, a)| u64::from((*a >= mean) != (*b >= mean)));
+            this.crossings += changes.sum::<u64>();
         }
-        let mut this = Self {
-            variance: s1.iter().sum(),
-            second_variance: s2.iter().sum(),
-            crossings: crossings.iter().sum(),
-        };
-        let done = c4.len() * LANES;
-        for w in x.get(done..).unwrap_or_default().windows(2) {
-            if let [a, b] = w {
-                this.variance += (b - a - first) * (b - a - first);
-                this.crossings += u64::from((*a >= mean) != (*b >= mean));
+        let shifted = x.get(1..).unwrap_or_default().chunks(BLOCK).zip(x.chunks(BLOCK));
+        for (c, (b, a)) in x.get(2..).unwrap_or_default().chunks(BLOCK).zip(shifted) {
+            let d = d.split_at_mut(c.len()).0;
+            for (((d, c), b), a) in d.iter_mut().zip(c).zip(b).zip(a) {
+                *d = (c - b) - (b - a) - second;
             }
-        }
-        for w in x.get(done..).unwrap_or_default().windows(3) {
-            if let [a, b, c] = w {
-                let d = (c - b) - (b - a) - second;
-                this.second_variance += d * d;
-            }
+            this.second_variance += sum_of_products(d, d);
         }
         this.variance /= n as f64 - 1.0;
         this.second_variance /= n as f64 - 2.0;
