@@ -32,6 +32,11 @@ fn windows_become_rows_without_allocating() {
         let samples: Vec<f64> = (0..700).map(|i| f64::from(i * 7919 % 1013)).collect();
         let chunk = vec![&samples[..]; n_channels];
 
+        // Measures of complexity make room when they see their first window.
+        let first: Vec<f64> = (0..length as i32).map(|i| f64::from(i * 31 % 17)).collect();
+        let first = vec![&first[..]; n_channels];
+        extractor.extract_into(&first, &mut scratch, &mut row).unwrap();
+
         let mut n_windows = 0;
         let mut sum = 0.0;
         let (n, ()) = allocations_once(|| {

@@ -68,7 +68,7 @@ impl SchemaData {
 }
 
 /// The most columns a schema may have.
-const MAX_FEATURES: usize = 65_535;
+pub(super) const MAX_FEATURES: usize = 65_535;
 
 impl FeatureSchema {
     /// A schema of these columns.

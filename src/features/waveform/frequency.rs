@@ -69,12 +69,15 @@ impl Evenness {
     pub(super) fn of(power: &[f64], total: f64, logs: &mut [f64]) -> Self {
         let (bins, logs) = (
             power.get(1..).unwrap_or_default(),
-            logs.get_mut(1..).unwrap_or_default(),
+            logs.get_mut(1..power.len()).unwrap_or_default(),
         );
         let n = bins.len() as f64;
+        let scale = n / total;
+        if !(scale > 0.0 && scale.is_finite()) {
+            return Self::UNKNOWN;
+        }
         // Of shares of the mean, so that no power over- or underflows; an empty bin adds nothing to the entropy and
         // makes the geometric mean zero.
-        let scale = n / total;
         for (log, p) in logs.iter_mut().zip(bins) {
             *log = ln(p * scale);
         }
@@ -84,9 +87,6 @@ impl Evenness {
         } else {
             sum(logs)
         };
-        if !(total > 0.0 && total.is_finite()) {
-            return Self::UNKNOWN;
-        }
         Self {
             entropy: 1.0 - weighted / (n * libm::log(n)),
             flatness: libm::exp(logs / n),
@@ -97,12 +97,14 @@ impl Evenness {
 /// The first bin at which the bins after the first, summed up to it and with it, hold this share of the total.
 pub(super) fn rolloff_bin(power: &[f64], total: f64, share: f64) -> Option<usize> {
     let mut left = share * total;
+    // The total was summed in another order, within a few roundings.
+    let nothing = 4.0 * f64::EPSILON * total;
     if !(left.is_finite() && total > 0.0) {
         return None;
     }
     let within = |(_, p): &(usize, &f64)| {
         left -= **p;
-        left > 0.0
+        left > nothing
     };
     let below = power.iter().enumerate().skip(1).take_while(within).count();
     // Sums of both ends round differently: the last bin holds what is left.
@@ -214,8 +216,15 @@ mod tests {
         assert!(shape.total == 0.0 && shape.centroid.is_nan() && shape.spread.is_nan());
         let even = Evenness::of(&[0.0; 8], 0.0, &mut [0.0; 80]);
         assert!(even.entropy.is_nan() && even.flatness.is_nan());
-        let even = Evenness::of(&[1e308; 8], f64::INFINITY, &mut [0.0; 80]);
-        assert!(even.entropy.is_nan() && even.flatness.is_nan());
+        for (power, total) in [(1e308, f64::INFINITY), (1e-309, 7e-309)] {
+            let even = Evenness::of(&[power; 8], total, &mut [0.0; 80]);
+            assert!(even.entropy.is_nan() && even.flatness.is_nan());
+        }
+        // A line alone has all of the power, however its sum was rounded.
+        assert_eq!(
+            rolloff_bin(&[0.0, 0.0, 1.0, 0.0, 0.0], 1.0 + f64::EPSILON, 1.0),
+            Some(2)
+        );
         assert_eq!(rolloff_bin(&[0.0; 8], 0.0, 0.5), None);
         assert_eq!(highest_lines(&[0.0; 8], &mut [0; 3]), 0);
         assert_eq!(highest_lines(&[], &mut [0; 3]), 0);

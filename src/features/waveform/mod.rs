@@ -6,7 +6,9 @@ mod logarithm;
 mod quantile;
 mod time;
 
+use super::schema::MAX_FEATURES;
 use crate::{
+    envelope::Fingerprint,
     error::{Error, Result},
     features::{
         Feature, FeatureExtractor, FeatureSchema, Sampling,
@@ -59,10 +61,10 @@ const IS_NYQUIST: f64 = 1e-12;
 /// | `band_<lo>_<hi>_hz_share` | `Σ p` over the band's bins, of that over all | |
 /// | `spectral_centroid` | `Σ f p / Σ p` | Hz |
 /// | `spectral_spread` | `√(Σ (f - centroid)² p / Σ p)` | Hz |
-/// | `spectral_entropy` | `-Σ q ln q / ln n`, `q = p / Σ p` over `n` bins: 1 for white noise's mean | |
-/// | `spectral_flatness` | geometric over arithmetic mean of `p` | |
+/// | `spectral_entropy` | `-Σ q ln q / ln n`, `q = p / Σ p` over `n` bins: 1 for a flat spectrum, about `1 - 0.42 / ln n` for a window of white noise | |
+/// | `spectral_flatness` | geometric over arithmetic mean of `p`: 1 for a flat spectrum, about 0.56 for a window of white noise | |
 /// | `spectral_rolloff_<s>` | the least frequency up to which the share `s` of `Σ p` lies, `0 < s <= 1` | Hz |
-/// | `line_<k>_hz`, `line_<k>_amplitude` | the `k`-th highest line, `k` in 1..=64: a bin above the one before and not below the one after | Hz, of the channel |
+/// | `line_<k>_hz`, `line_<k>_amplitude` | the `k`-th highest line of the mean squares, `k` in 1..=64: a bin above the one before and not below the one after | Hz, of the channel |
 /// | `harmonics_<f>_hz_1_to_<n>_rms` | `√(Σ p)` over the main lobes around `f, 2 f, .. n f` | of the channel |
 /// | `total_harmonic_distortion_<f>_hz_<n>` | `√(Σ p over the lobes of 2 f .. n f / Σ p over that of f)` | |
 /// | `total_harmonic_distortion_<n>` | the same of the highest line, harmonics up to the Nyquist frequency | |
@@ -88,12 +90,13 @@ const IS_NYQUIST: f64 = 1e-12;
 /// # Bad samples
 /// All features of a channel with NaN or infinity among its samples are NaN; other channels keep theirs. Where all samples
 /// are equal, what has the channel's unit is its level or zero, and ratios are NaN; so are lines that are not there. A
-/// feature that leaves the range of `f64` (samples above about 1e77 for kurtosis) is NaN, as is an infinite sample entropy.
+/// feature that leaves the range of `f64` (samples above about 1e77 for kurtosis) is NaN, as is an infinite sample entropy;
+/// where the variance leaves it, above about 1e154, all are.
 ///
 /// # Cost
 /// What no column needs is not computed: a pass for each of moments, magnitudes, differences and quantiles, one real
 /// transform for what has to do with frequency, and what [`complexity`](crate::features::complexity) says. Nothing is
-/// allocated per window. Clones share plan and tables.
+/// allocated for a window once there was one. Clones share plan and tables.
 ///
 /// Sources: ISO 20816-1:2016 for RMS and peak; Randall, *Vibration-based Condition Monitoring* (Wiley, 2011),
 /// <https://doi.org/10.1002/9780470977668>, for factors, kurtosis and bands; Hjorth (1970),
@@ -214,6 +217,8 @@ impl WaveformParams {
 /// Work space of one thread for a [`WaveformExtractor`].
 #[derive(Clone, Debug)]
 pub struct WaveformScratch {
+    /// Of the columns it was made for.
+    schema: Fingerprint,
     spectrum: SpectrumScratch,
     mean_square: Vec<f64>,
     logs: Vec<f64>,
@@ -344,7 +349,7 @@ impl WaveformExtractor {
         match feature {
             F::Mean => m.mean,
             F::Rms | F::Sd => rms,
-            F::TotalRms => rms.hypot(m.mean),
+            F::TotalRms => libm::hypot(rms, m.mean),
             F::Peak => m.peak(),
             F::PeakToPeak => m.max - m.min,
             F::CrestFactor => m.peak() / rms,
@@ -424,6 +429,7 @@ impl FeatureExtractor for WaveformExtractor {
             _ => None,
         });
         WaveformScratch {
+            schema: self.schema.fingerprint(),
             spectrum: self.spectrum.new_scratch(),
             mean_square: vec![0.0; self.spectrum.n_bins()],
             logs: vec![0.0; if self.needs.evenness { self.spectrum.n_bins() } else { 0 }],
@@ -443,20 +449,17 @@ impl FeatureExtractor for WaveformExtractor {
         for (what, expected, got) in [
             ("waveform window, channels", n_channels, window.len()),
             ("waveform features", self.schema.len(), out.len()),
-            (
-                "bins the waveform scratch is for",
-                self.spectrum.n_bins(),
-                scratch.mean_square.len(),
-            ),
-            (
-                "lines the waveform scratch is for",
-                self.needs.n_lines,
-                scratch.lines.len(),
-            ),
         ] {
             if got != expected {
                 return Err(Error::input(what, expected, got));
             }
+        }
+        if scratch.schema != self.schema.fingerprint() {
+            return Err(Error::input(
+                "waveform scratch",
+                format!("one of the schema {}", self.schema.fingerprint()),
+                scratch.schema,
+            ));
         }
         if let Some((c, x)) = self.channels().iter().zip(window).find(|(_, x)| x.len() != length) {
             return Err(Error::input(
@@ -624,8 +627,15 @@ impl TryFrom<WaveformSettings> for WaveformExtractor {
                 length,
             ));
         }
-        let features = settings.features.iter().map(|name| feature::named(name, settings.rate));
-        let features = features.collect::<Result<Vec<_>>>()?.concat();
+        let mut features = Vec::new();
+        for name in &settings.features {
+            features.extend(feature::named(name, settings.rate)?);
+            let n_columns = features.len().saturating_mul(settings.channels.len());
+            if n_columns > MAX_FEATURES {
+                let expected = format!("at most {MAX_FEATURES} columns");
+                return Err(Error::parameter("features", expected, format!("{n_columns} and more")));
+            }
+        }
         let schema = settings
             .schema(&features)
             .map_err(|e| Error::parameter("features", "names that make a schema", e))?;
@@ -877,6 +887,9 @@ mod tests {
             assert!(params(1, 1000.0, 100).features(twice).build().is_err(), "{twice:?}");
         }
         assert!(params(1, 1000.0, 100).features([""; 0]).build().is_err());
+        let many = (1..=10_000).map(|n| format!("bands_{n}"));
+        let e = params(1, 1e9, 1 << 20).features(many).build().unwrap_err();
+        assert!(e.to_string().contains("65535 columns"), "{e}");
     }
 
     #[test]
@@ -890,12 +903,22 @@ mod tests {
     fn wrong_shapes_are_refused_and_nothing_written() {
         let e = banded(2, 1000.0, 100, &[(0.0, 500.0)]).build().unwrap();
         let other = params(2, 1000.0, 200).build().unwrap();
+        let five = [
+            "rms",
+            "spectral_entropy",
+            "spectral_flatness",
+            "quantile_0.5",
+            "catch22_dfa",
+        ];
+        let twin = params(2, 1000.0, 100).features(five).build().unwrap();
         let (x, short, mut out) = ([1.0; 100], [1.0; 99], [7.0; 11]);
         for (window, scratch, n_out) in [
             (&[&x[..]][..], &e, 10),
             (&[&x, &short], &e, 10),
             (&[&x, &x], &e, 11),
             (&[&x, &x], &other, 10),
+            // As many columns and samples, but others.
+            (&[&x, &x], &twin, 10),
         ] {
             let err = e
                 .extract_into(window, &mut scratch.new_scratch(), &mut out[..n_out])
