@@ -302,6 +302,30 @@ fn long_windows_are_what_recomputing_them_gives() {
     }
 }
 
+/// Signals whose whole level moves: what a quantile keeps in order is emptied at one end and filled at the other.
+#[test]
+fn quantiles_follow_moving_levels() {
+    let fine = |i: u64| (i * 7919 % 10_007) as f64 / 10_007.0;
+    let on_off: Vec<f64> = (0..24_000).map(|i| (i / 3000 % 2) as f64 * 10.0 + fine(i)).collect();
+    let slow: Vec<f64> = (0..24_000)
+        .map(|i| (f64::from(i) * std::f64::consts::TAU / 4000.0).sin())
+        .collect();
+    for x in [on_off, slow] {
+        for n in [511, 512, 2000] {
+            for q in [0.0, 0.5, 0.9] {
+                let plan = RollingQuantile::rows(n, q).unwrap();
+                let mut state = plan.new_state();
+                let stream: Vec<f64> = x.iter().map(|v| plan.step(&mut state, *v).unwrap()).collect();
+                assert_eq!(bits(&plan.apply(&x).unwrap()), bits(&stream), "{plan:?}");
+                for i in (n - 1..x.len()).step_by(997) {
+                    let w = x[i + 1 - n..=i].iter().map(|v| (0.0, *v)).collect();
+                    assert!((stream[i] - quantile(&w, q)).abs() <= 1e-14 * 11.0, "{plan:?} {i}");
+                }
+            }
+        }
+    }
+}
+
 /// Ten million rows with an offset and outliers: the last window is as exact as the first.
 #[test]
 fn nothing_drifts() {

@@ -39,6 +39,12 @@ impl Recent {
         }
     }
 
+    /// Values there is room for at present; grows only when more come than ever before, and never beyond the window.
+    #[inline]
+    pub(super) fn room(&self) -> usize {
+        self.values.capacity().min(self.capacity)
+    }
+
     pub(super) fn clear(&mut self) {
         self.values.clear();
         self.times.clear();
