@@ -1,6 +1,6 @@
 //! Sums over a moving window without subtraction of what left it.
 
-use super::extent::Extent;
+use super::{extent::Extent, recent::there};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::{collections::VecDeque, fmt};
@@ -143,8 +143,8 @@ impl<const K: usize> Default for Prefixes<K> {
 #[doc(hidden)]
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ChunkedRecord {
-    /// Row after row, oldest first.
-    values: Vec<f64>,
+    /// Row after row, oldest first; none where missing, which unlike NaN every format can tell.
+    values: Vec<Option<f64>>,
     times: Vec<f64>,
     /// Rows left of the oldest chunk.
     oldest: usize,
@@ -440,7 +440,7 @@ impl<T: Terms<D, K>, const D: usize, const K: usize> ChunkedSums<T, D, K> {
 
     pub(super) fn record(&self) -> ChunkedRecord {
         ChunkedRecord {
-            values: self.rows.iter().flatten().copied().collect(),
+            values: self.rows.iter().flatten().map(|v| there(*v)).collect(),
             times: self.times.iter().copied().collect(),
             oldest: self.oldest,
             front: self.front.len(),
@@ -479,8 +479,11 @@ impl<T: Terms<D, K>, const D: usize, const K: usize> ChunkedSums<T, D, K> {
             }
             _ => return Err(bad("rows and times do not fit")),
         }
-        let there = rows.iter().map(|row| if is_there(row) { *row } else { [f64::NAN; D] });
-        new.rows.extend(there);
+        let row_of = |row: &[Option<f64>; D]| {
+            let row = row.map(|v| v.unwrap_or(f64::NAN));
+            if is_there(&row) { row } else { [f64::NAN; D] }
+        };
+        new.rows.extend(rows.iter().map(row_of));
         new.times.extend(record.times);
         new.oldest = record.oldest;
         let moments_at = |begin: usize, len: usize| {
