@@ -43,6 +43,8 @@ pub struct ChunkedSums<T: Terms<D, K>, const D: usize, const K: usize> {
     span: Option<f64>,
     /// Oldest first; missing values are NaN.
     rows: VecDeque<[f64; D]>,
+    /// Rows that there is room for in all of this.
+    room: usize,
     /// Of each row, where the window is a span of time.
     times: VecDeque<f64>,
     /// Rows left of the oldest chunk.
@@ -162,6 +164,7 @@ impl<T: Terms<D, K>, const D: usize, const K: usize> ChunkedSums<T, D, K> {
             chunk: if capacity <= ENDS { ENDS } else { ENDS / 2 },
             span: extent.reach(),
             rows: VecDeque::new(),
+            room: 0,
             times: VecDeque::new(),
             oldest: 0,
             suffix: std::array::from_fn(|_| vec![0.0]),
@@ -225,11 +228,27 @@ impl<T: Terms<D, K>, const D: usize, const K: usize> ChunkedSums<T, D, K> {
         }
         let row = if is_there(&row) { row } else { [f64::NAN; D] };
         self.rows.push_back(row);
+        if self.room < self.rows.capacity() {
+            self.make_room();
+        }
         if self.span.is_some() {
             self.times.push_back(since);
         }
         self.stale |= self.newest.take::<T>(row);
         self.refresh();
+    }
+
+    /// Room for sums and chunks of as many rows as there is room for, however the window will be divided.
+    #[inline(never)]
+    fn make_room(&mut self) {
+        self.room = self.rows.capacity();
+        let rows = self.room.min(self.capacity);
+        for s in self.suffix.iter_mut().chain([&mut self.suffix_n]) {
+            s.reserve((rows.min(self.chunk) + 1).saturating_sub(s.len()));
+        }
+        let chunks = rows / self.chunk + 1;
+        self.front.reserve(chunks.saturating_sub(self.front.len()));
+        self.back.reserve(chunks.saturating_sub(self.back.len()));
     }
 
     /// The newest chunk becomes a whole one.
