@@ -431,21 +431,27 @@ impl<T: Terms<D, K>, const D: usize, const K: usize> ChunkedSums<T, D, K> {
         let suffixes = self.suffix.each_ref().map(|s| &s[first..first + n]);
         let counts = &self.suffix_n[first..first + n];
         let before = self.newest.n;
-        let ends = |i: usize| {
+        let count = |i: usize| counts[i] + (before + (i + 1) as f64);
+        let ends = |i: usize, n: f64| {
             let sums = std::array::from_fn(|k| suffixes[k][i] + prefixes[k][i]);
-            T::moments(counts[i] + (before + (i + 1) as f64), pivot, sums)
+            T::moments(n, pivot, sums)
         };
-        match &self.whole {
-            None => {
-                for (i, o) in out.iter_mut().enumerate() {
-                    *o = counted::<T, D, K>(&ends(i), min_count, value);
-                }
+        // A value comes with each row, and one or none goes. Where the count stays, quotients of counts are taken once.
+        let steady = (n > 0).then(|| count(0)).filter(|first| *first == count(n - 1));
+        let rows_of_out = out.iter_mut().enumerate();
+        match (&self.whole, steady) {
+            (None, Some(n)) => {
+                rows_of_out.for_each(|(i, o)| *o = counted::<T, D, K>(&ends(i, n), min_count, value));
             }
-            Some(whole) => {
-                for (i, o) in out.iter_mut().enumerate() {
-                    *o = counted::<T, D, K>(&T::merge(&ends(i), whole), min_count, value);
-                }
+            (None, None) => {
+                rows_of_out.for_each(|(i, o)| *o = counted::<T, D, K>(&ends(i, count(i)), min_count, value));
             }
+            (Some(whole), Some(n)) => rows_of_out.for_each(|(i, o)| {
+                *o = counted::<T, D, K>(&T::merge(&ends(i, n), whole), min_count, value);
+            }),
+            (Some(whole), None) => rows_of_out.for_each(|(i, o)| {
+                *o = counted::<T, D, K>(&T::merge(&ends(i, count(i)), whole), min_count, value);
+            }),
         }
         self.rows.drain(..n);
         self.rows.extend(rows);
