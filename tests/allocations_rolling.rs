@@ -32,6 +32,50 @@ fn by_rows<S: Statistic>(plan: Rolling<S>) {
     assert_eq!((at_once, one_by_one), (0, 0), "{plan:?}");
 }
 
+/// Ways a full window can be arranged that the noise before did not show.
+fn after_noise<S: Statistic>(plan: Rolling<S>) {
+    let noise: Vec<f64> = (0..9000).map(|i| f64::from(i * 7919 % 10_007)).collect();
+    let missing = |i: i32| if i % 3 == 0 { f64::NAN } else { f64::from(i % 100) };
+    let mut state = plan.new_state();
+    let (mut scratch, mut out) = (plan.new_scratch(), vec![0.0; noise.len()]);
+    // The window is full, and no more than that.
+    for v in noise.iter().take(plan.max_rows()) {
+        plan.step(&mut state, *v).unwrap();
+    }
+    let first: Vec<f64> = (0..9000).map(missing).collect();
+    plan.apply_into(&first, &mut scratch, &mut out).unwrap();
+    for (name, value) in [
+        ("up", (|i| f64::from(i)) as fn(i32) -> f64),
+        ("down", |i| f64::from(-i)),
+        ("on and off", |i| f64::from(i / 3000 % 2 * 20_000 + i * 7919 % 10_007)),
+        ("one level", |_| 5.0),
+        ("noise", |i| f64::from(i * 7919 % 10_007)),
+    ] {
+        let x: Vec<f64> = (0..9000).map(value).collect();
+        let n = allocations(|| {
+            for v in &x {
+                plan.step(&mut state, *v).unwrap();
+            }
+        });
+        let batch = allocations(|| plan.apply_into(&x, &mut scratch, &mut out).unwrap());
+        assert_eq!((n, batch), (0, 0), "{plan:?} {name}");
+    }
+}
+
+#[test]
+fn nothing_is_allocated_once_the_window_has_been_full() {
+    for n in [3, 100, 511, 512, 1024, 2000, 5000] {
+        after_noise(RollingMean::rows(n).unwrap());
+        after_noise(RollingKurtosis::rows(n).unwrap());
+        after_noise(RollingMin::rows(n).unwrap());
+        after_noise(RollingMax::rows(n).unwrap());
+        after_noise(RollingMedian::rows(n).unwrap());
+        after_noise(RollingQuantile::rows(n, 0.9).unwrap());
+        after_noise(RollingSlope::rows(n).unwrap());
+        after_noise(RollingAutocorrelation::rows(n, 1).unwrap());
+    }
+}
+
 fn by_time<S: Statistic>(plan: Rolling<S>) {
     let x = signal();
     let times: Vec<f64> = (0..x.len()).map(|i| i as f64 + (i % 3) as f64 * 0.3).collect();

@@ -1,7 +1,8 @@
 """Thirty features of waveform windows by NumPy and SciPy, as fast as their arrays allow.
 
-Windows go through in blocks that stay in the cache, buffers are made once, moments and transforms are shared, quantiles come
-from one sort. A row of the result is a window's features in the order of `NAMES`.
+Windows go through in blocks that stay in the cache, buffers of a block are made once (but for the transform's, whose library
+takes none), moments and transforms are shared, quantiles come from one sort. A row of the result is a window's features in
+the order of `NAMES`.
 """
 import numpy as np
 import scipy.fft
@@ -12,8 +13,8 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 BANDS_HZ = ((0.0, 1000.0), (1000.0, 3000.0), (3000.0, 6000.0), (6000.0, 12_800.0))
 ROLL_OFF = 0.85
 NAMES = (  # those of `features::WaveformExtractor`
-    "mean", "sd", "rms", "peak", "peak_to_peak", "crest_factor", "shape_factor", "impulse_factor", "clearance_factor", "skewness",
-    "excess_kurtosis", "zero_crossing_rate", *(f"quantile_{q}" for q in QUANTILES), "hjorth_mobility", "hjorth_complexity",
+    "mean", "total_rms", "rms", "peak", "peak_to_peak", "crest_factor", "shape_factor", "impulse_factor", "clearance_factor",
+    "skewness", "excess_kurtosis", "zero_crossing_rate", *(f"quantile_{q}" for q in QUANTILES), "hjorth_mobility", "hjorth_complexity",
     "spectral_centroid", "spectral_spread", "spectral_entropy", "spectral_flatness", f"spectral_rolloff_{ROLL_OFF}", "line_1_hz",
     "line_1_amplitude", *(f"band_{lo:g}_{hi:g}_hz_rms" for lo, hi in BANDS_HZ),
 )
@@ -32,6 +33,9 @@ def plan(windows):
     weights = np.stack([np.ones_like(f), f, f * f, *((lo <= f) & (f < hi) | (f == hi) & (hi == frequency[-1]) for lo, hi in BANDS_HZ)], axis=1)
     places = [q * (n - 1) for q in QUANTILES]
     work = [np.empty((BLOCK, n)) for _ in range(3)]
+    signs, changes = np.empty((BLOCK, n), dtype=bool), np.empty((BLOCK, n - 1), dtype=bool)
+    spectra = [np.empty((BLOCK, n // 2 + 1)) for _ in range(2)]
+    above = np.empty((BLOCK, n // 2), dtype=bool)
     out = np.empty((count, len(NAMES)))
 
     def block(x, o):
@@ -49,9 +53,9 @@ def plan(windows):
         peak = a.max(axis=1)
         np.sqrt(a, out=a)
         root = a.mean(axis=1) ** 2
-        sign = d >= 0
-        crossings = np.count_nonzero(sign[:, 1:] != sign[:, :-1], axis=1)
-        o[:, 0], o[:, 1], o[:, 2], o[:, 3] = mean, sd, sd, peak
+        sign = np.greater_equal(d, 0, out=signs[:rows])
+        crossings = np.count_nonzero(np.not_equal(sign[:, 1:], sign[:, :-1], out=changes[:rows]), axis=1)
+        o[:, 0], o[:, 1], o[:, 2], o[:, 3] = mean, np.sqrt(np.vecdot(x, x) / n), sd, peak
         o[:, 4] = x.max(axis=1) - x.min(axis=1)
         o[:, 5], o[:, 6], o[:, 7], o[:, 8] = peak / sd, sd / magnitude, peak / magnitude, peak / root
         o[:, 9], o[:, 10] = m3 / (m2 * sd), m4 / (m2 * m2) - 3
@@ -71,19 +75,21 @@ def plan(windows):
 
         d *= taper
         transform = scipy.fft.rfft(d, axis=1, overwrite_x=True)
-        power = transform.real**2
-        power += transform.imag**2
+        power, other = (s[:rows] for s in spectra)
+        np.square(transform.real, out=power)
+        power += np.square(transform.imag, out=other)
         power *= power_scale
         p = power[:, 1:]
         sums = p @ weights
         total = sums[:, 0]
         centroid = sums[:, 1] / total
-        log = np.log(p)
+        log = np.log(p, out=other[:, 1:])
         o[:, 19] = centroid
         o[:, 20] = np.sqrt(np.maximum(sums[:, 2] / total - centroid**2, 0))
         o[:, 21] = (np.log(total) - np.vecdot(p, log) / total) / np.log(p.shape[1])
         o[:, 22] = np.exp(log.mean(axis=1)) * p.shape[1] / total
-        reached = np.cumsum(p, axis=1) >= ROLL_OFF * total[:, None]
+        sums_below = np.cumsum(p, axis=1, out=other[:, 1:])  # logarithms are done with
+        reached = np.greater_equal(sums_below, ROLL_OFF * total[:, None], out=above[:rows])
         o[:, 23] = f[reached.argmax(axis=1)]
         top = p.argmax(axis=1)
         o[:, 24], o[:, 25] = f[top], np.sqrt(p[np.arange(rows), top]) * to_amplitude

@@ -19,7 +19,7 @@ const WINDOW: usize = 2560;
 /// The columns of `numpy_features.py`.
 const FEATURES: [&str; 30] = [
     "mean",
-    "sd",
+    "total_rms",
     "rms",
     "peak",
     "peak_to_peak",
@@ -181,7 +181,12 @@ fn real_fft_destroying(x: Vec<f64>) -> Box<dyn Job> {
     job(
         (plan, vec![0.0; x.len()], scratch, out, x),
         |(plan, zeros, scratch, out, _)| plan.forward_destroying(zeros, scratch, out).unwrap(),
-        |(plan, .., x)| parts(&plan.forward(x).unwrap()),
+        |(plan, .., x)| {
+            let mut out = vec![Complex::default(); plan.n_bins()];
+            plan.forward_destroying(&mut x.clone(), &mut plan.new_scratch(), &mut out)
+                .unwrap();
+            parts(&out)
+        },
     )
 }
 
@@ -193,8 +198,8 @@ fn realfft_destroying(x: Vec<f64>) -> Box<dyn Job> {
         (fft, input, work, out, x),
         |(fft, input, work, out, _)| fft.process_with_scratch(input, out, work).unwrap(),
         |(fft, .., x)| {
-            let mut out = fft.make_output_vec();
-            fft.process(&mut x.clone(), &mut out).unwrap();
+            let (mut out, mut work) = (fft.make_output_vec(), fft.make_scratch_vec());
+            fft.process_with_scratch(&mut x.clone(), &mut out, &mut work).unwrap();
             parts(&out)
         },
     )

@@ -157,7 +157,11 @@ fn residual(x: Option<&[f64]>, y: Option<&[f64]>) -> f64 {
     let (mx, my) = (mean_of(x), mean_of(y));
     let points = || x.iter().zip(y).map(|(x, y)| (x - mx, y - my));
     let (xy, xx) = points().fold((0.0, 0.0), |(xy, xx), (x, y)| (xy + x * y, xx + x * x));
-    points().map(|(x, y)| (y - xy / xx * x).powi(2)).sum()
+    let square = |(x, y): (f64, f64)| {
+        let rest = y - xy / xx * x;
+        rest * rest
+    };
+    points().map(square).sum()
 }
 
 #[cfg(test)]

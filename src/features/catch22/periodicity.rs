@@ -28,7 +28,10 @@ impl Periodicity {
                 1 => t,
                 2 => t * t,
                 3 => t * t * t,
-                _ => (scale * i.saturating_sub(knot) as f64).powi(3),
+                _ => {
+                    let beyond = scale * i.saturating_sub(knot) as f64;
+                    beyond * beyond * beyond
+                }
             }
         };
         let mut basis: Vec<f64> = Vec::with_capacity(N_BASIS * n);

@@ -85,11 +85,11 @@ impl DetrendedFluctuation {
 fn fluctuation(x: &[f64]) -> f64 {
     let (mean, slope) = line_of(x);
     let centre = 0.5 * (x.len() as f64 - 1.0);
-    let sum: f64 = x
-        .iter()
-        .enumerate()
-        .map(|(i, v)| (v - mean - slope * (i as f64 - centre)).powi(2))
-        .sum();
+    let square = |(i, v): (usize, &f64)| {
+        let rest = v - mean - slope * (i as f64 - centre);
+        rest * rest
+    };
+    let sum: f64 = x.iter().enumerate().map(square).sum();
     sum / x.len() as f64
 }
 

@@ -5,6 +5,7 @@ use super::{
     extent::Extent,
     pairs::{Joint, Pairs},
     powers::{LEAST_SQUARES, finite},
+    recent::there,
     statistic::{Rolling, Statistic, sealed::Sealed},
 };
 use crate::error::{Error, Result};
@@ -45,7 +46,8 @@ pub struct AutocorrelationMemory {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AutocorrelationRecord {
     pairs: ChunkedRecord,
-    waiting: Vec<(f64, f64)>,
+    /// Without a value where it is missing.
+    waiting: Vec<(f64, Option<f64>)>,
 }
 
 impl Rolling<Autocorrelation> {
@@ -134,7 +136,7 @@ impl Statistic for Autocorrelation {
     fn record(&self, memory: &AutocorrelationMemory) -> AutocorrelationRecord {
         AutocorrelationRecord {
             pairs: memory.pairs.record(),
-            waiting: memory.waiting.iter().copied().collect(),
+            waiting: memory.waiting.iter().map(|(t, x)| (*t, there(*x))).collect(),
         }
     }
 
@@ -149,15 +151,24 @@ impl Statistic for Autocorrelation {
                     && newest_pair.zip(times().next()).is_none_or(|(p, w)| p < w)
             }
         };
+        // The window ends at the newest row, not at the newest pair's older one.
+        let within = pairs
+            .time(0)
+            .zip(times().next_back())
+            .is_none_or(|(since, now)| pairs.reaches(now, since));
         let full = record.waiting.len() == self.lag;
-        if !ordered || record.waiting.len() > self.lag || (pairs.len() > 0 && !full) {
+        if !ordered || !within || record.waiting.len() > self.lag || (pairs.len() > 0 && !full) {
             return Err(Error::persistence("rows of a rolling autocorrelation are out of place"));
         }
         let newest = extent.reach().and(times().next_back());
         let memory = AutocorrelationMemory {
             pairs,
             lag: self.lag,
-            waiting: record.waiting.into(),
+            waiting: record
+                .waiting
+                .iter()
+                .map(|(t, x)| (*t, x.unwrap_or(f64::NAN)))
+                .collect(),
         };
         Ok((memory, newest))
     }

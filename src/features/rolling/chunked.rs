@@ -1,6 +1,6 @@
 //! Sums over a moving window without subtraction of what left it.
 
-use super::extent::Extent;
+use super::{extent::Extent, recent::there};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::{collections::VecDeque, fmt};
@@ -43,6 +43,8 @@ pub struct ChunkedSums<T: Terms<D, K>, const D: usize, const K: usize> {
     span: Option<f64>,
     /// Oldest first; missing values are NaN.
     rows: VecDeque<[f64; D]>,
+    /// Rows that there is room for in all of this.
+    room: usize,
     /// Of each row, where the window is a span of time.
     times: VecDeque<f64>,
     /// Rows left of the oldest chunk.
@@ -143,8 +145,8 @@ impl<const K: usize> Default for Prefixes<K> {
 #[doc(hidden)]
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ChunkedRecord {
-    /// Row after row, oldest first.
-    values: Vec<f64>,
+    /// Row after row, oldest first; none where missing, which unlike NaN every format can tell.
+    values: Vec<Option<f64>>,
     times: Vec<f64>,
     /// Rows left of the oldest chunk.
     oldest: usize,
@@ -162,6 +164,7 @@ impl<T: Terms<D, K>, const D: usize, const K: usize> ChunkedSums<T, D, K> {
             chunk: if capacity <= ENDS { ENDS } else { ENDS / 2 },
             span: extent.reach(),
             rows: VecDeque::new(),
+            room: 0,
             times: VecDeque::new(),
             oldest: 0,
             suffix: std::array::from_fn(|_| vec![0.0]),
@@ -225,11 +228,27 @@ impl<T: Terms<D, K>, const D: usize, const K: usize> ChunkedSums<T, D, K> {
         }
         let row = if is_there(&row) { row } else { [f64::NAN; D] };
         self.rows.push_back(row);
+        if self.room < self.rows.capacity() {
+            self.make_room();
+        }
         if self.span.is_some() {
             self.times.push_back(since);
         }
         self.stale |= self.newest.take::<T>(row);
         self.refresh();
+    }
+
+    /// Room for sums and chunks of as many rows as there is room for, however the window will be divided.
+    #[inline(never)]
+    fn make_room(&mut self) {
+        self.room = self.rows.capacity();
+        let rows = self.room.min(self.capacity);
+        for s in self.suffix.iter_mut().chain([&mut self.suffix_n]) {
+            s.reserve((rows.min(self.chunk) + 1).saturating_sub(s.len()));
+        }
+        let chunks = rows / self.chunk + 1;
+        self.front.reserve(chunks.saturating_sub(self.front.len()));
+        self.back.reserve(chunks.saturating_sub(self.back.len()));
     }
 
     /// The newest chunk becomes a whole one.
@@ -412,21 +431,27 @@ impl<T: Terms<D, K>, const D: usize, const K: usize> ChunkedSums<T, D, K> {
         let suffixes = self.suffix.each_ref().map(|s| &s[first..first + n]);
         let counts = &self.suffix_n[first..first + n];
         let before = self.newest.n;
-        let ends = |i: usize| {
+        let count = |i: usize| counts[i] + (before + (i + 1) as f64);
+        let ends = |i: usize, n: f64| {
             let sums = std::array::from_fn(|k| suffixes[k][i] + prefixes[k][i]);
-            T::moments(counts[i] + (before + (i + 1) as f64), pivot, sums)
+            T::moments(n, pivot, sums)
         };
-        match &self.whole {
-            None => {
-                for (i, o) in out.iter_mut().enumerate() {
-                    *o = counted::<T, D, K>(&ends(i), min_count, value);
-                }
+        // A value comes with each row, and one or none goes. Where the count stays, quotients of counts are taken once.
+        let steady = (n > 0).then(|| count(0)).filter(|first| *first == count(n - 1));
+        let rows_of_out = out.iter_mut().enumerate();
+        match (&self.whole, steady) {
+            (None, Some(n)) => {
+                rows_of_out.for_each(|(i, o)| *o = counted::<T, D, K>(&ends(i, n), min_count, value));
             }
-            Some(whole) => {
-                for (i, o) in out.iter_mut().enumerate() {
-                    *o = counted::<T, D, K>(&T::merge(&ends(i), whole), min_count, value);
-                }
+            (None, None) => {
+                rows_of_out.for_each(|(i, o)| *o = counted::<T, D, K>(&ends(i, count(i)), min_count, value));
             }
+            (Some(whole), Some(n)) => rows_of_out.for_each(|(i, o)| {
+                *o = counted::<T, D, K>(&T::merge(&ends(i, n), whole), min_count, value);
+            }),
+            (Some(whole), None) => rows_of_out.for_each(|(i, o)| {
+                *o = counted::<T, D, K>(&T::merge(&ends(i, count(i)), whole), min_count, value);
+            }),
         }
         self.rows.drain(..n);
         self.rows.extend(rows);
@@ -440,7 +465,7 @@ impl<T: Terms<D, K>, const D: usize, const K: usize> ChunkedSums<T, D, K> {
 
     pub(super) fn record(&self) -> ChunkedRecord {
         ChunkedRecord {
-            values: self.rows.iter().flatten().copied().collect(),
+            values: self.rows.iter().flatten().map(|v| there(*v)).collect(),
             times: self.times.iter().copied().collect(),
             oldest: self.oldest,
             front: self.front.len(),
@@ -479,8 +504,11 @@ impl<T: Terms<D, K>, const D: usize, const K: usize> ChunkedSums<T, D, K> {
             }
             _ => return Err(bad("rows and times do not fit")),
         }
-        let there = rows.iter().map(|row| if is_there(row) { *row } else { [f64::NAN; D] });
-        new.rows.extend(there);
+        let row_of = |row: &[Option<f64>; D]| {
+            let row = row.map(|v| v.unwrap_or(f64::NAN));
+            if is_there(&row) { row } else { [f64::NAN; D] }
+        };
+        new.rows.extend(rows.iter().map(row_of));
         new.times.extend(record.times);
         new.oldest = record.oldest;
         let moments_at = |begin: usize, len: usize| {

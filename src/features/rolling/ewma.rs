@@ -1,6 +1,6 @@
 //! Exponentially weighted mean and variance.
 
-use super::statistic::check_time;
+use super::statistic::{check_time, check_times};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -37,7 +37,7 @@ const LONGEST: f64 = 1e12;
 /// let mut state = ewma.new_state();
 /// ewma.push_at(&mut state, 0.0, 3.0)?;
 /// ewma.push_at(&mut state, 10.0, 6.0)?;
-/// assert_eq!(ewma.mean(&state), 5.0); // (3 / 2 + 6) / (1 / 2 + 1)
+/// assert_eq!(ewma.mean(&state)?, 5.0); // (3 / 2 + 6) / (1 / 2 + 1)
 /// # Ok::<(), prognos::Error>(())
 /// ```
 ///
@@ -137,11 +137,19 @@ impl TryFrom<EwmaStateRecord> for EwmaState {
     fn try_from(s: EwmaStateRecord) -> Result<Self> {
         let timed = matches!(s.ewma.decay, Decay::HalfLife(_));
         let time_fits = s.time.is_none_or(|t| timed && t.is_finite()) && (s.n == 0 || s.time.is_some() == timed);
-        // Each reading adds at most 1 to the weights.
-        let most = s.n as f64 * (1.0 + 1e-9);
-        let sums = (0.0..=most).contains(&s.weight) && (0.0..=most * most).contains(&s.products);
+        // Each reading adds at most 1 to the weights; where recursive they are made to sum to 1 again.
+        let most = if s.ewma.recursive {
+            s.n.min(1) as f64
+        } else {
+            s.n as f64 * (1.0 + 1e-9)
+        };
+        // (Σ w)² is twice these products, and Σ w².
+        let most_products = 0.5 * s.weight * s.weight * (1.0 + 1e-9);
+        let sums = (0.0..=most).contains(&s.weight) && (0.0..=most_products).contains(&s.products);
         let values = s.mean.abs() <= 2.0 * LARGEST && (0.0..=1e302).contains(&s.variance);
-        if !(time_fits && sums && values) {
+        // No reading is no mean, one no variance.
+        let few = (s.n > 0 || s.mean == 0.0) && (s.n > 1 || (s.variance == 0.0 && s.products == 0.0));
+        if !(time_fits && sums && values && few) {
             return Err(Error::persistence(
                 "numbers of an EWMA's state are none it could have come to",
             ));
@@ -280,12 +288,36 @@ impl Ewma {
         state.time = Some(time);
         state.age(factor);
         // Where recursive, weights sum to 1 as of the newest reading: what is gone of them since is the new one's.
-        state.take(if self.recursive { 1.0 - state.weight } else { 1.0 }, x);
+        state.take(
+            if self.recursive {
+                (1.0 - state.weight).max(0.0)
+            } else {
+                1.0
+            },
+            x,
+        );
         Ok(())
     }
 
     /// The mean as of the newest row.
-    pub fn mean(&self, state: &EwmaState) -> f64 {
+    ///
+    /// # Errors
+    /// `StateMismatch` for a state of another plan.
+    pub fn mean(&self, state: &EwmaState) -> Result<f64> {
+        self.check_state(state)?;
+        Ok(self.mean_of(state))
+    }
+
+    /// The variance as of the newest row.
+    ///
+    /// # Errors
+    /// `StateMismatch` for a state of another plan.
+    pub fn variance(&self, state: &EwmaState) -> Result<f64> {
+        self.check_state(state)?;
+        Ok(self.variance_of(state))
+    }
+
+    fn mean_of(&self, state: &EwmaState) -> f64 {
         if state.n >= self.min_count {
             state.mean
         } else {
@@ -293,8 +325,7 @@ impl Ewma {
         }
     }
 
-    /// The variance as of the newest row.
-    pub fn variance(&self, state: &EwmaState) -> f64 {
+    fn variance_of(&self, state: &EwmaState) -> f64 {
         if state.n < self.min_count {
             return f64::NAN;
         }
@@ -314,7 +345,7 @@ impl Ewma {
     /// # Errors
     /// `InvalidInput` where `out` has another length than `x`, or weights fall by time.
     pub fn mean_into(&self, x: &[f64], out: &mut [f64]) -> Result<()> {
-        self.each(x, out, Self::mean)
+        self.each(x, out, Self::mean_of)
     }
 
     /// Writes the variance as of each row, weights falling by rows.
@@ -322,15 +353,16 @@ impl Ewma {
     /// # Errors
     /// As [`mean_into`](Ewma::mean_into).
     pub fn variance_into(&self, x: &[f64], out: &mut [f64]) -> Result<()> {
-        self.each(x, out, Self::variance)
+        self.each(x, out, Self::variance_of)
     }
 
     /// Writes the mean as of each row at these times, weights falling by time.
     ///
     /// # Errors
-    /// `InvalidInput` where the lengths differ, a time is not finite or not after the one before it, or weights fall by rows.
+    /// `InvalidInput` where the lengths differ, a time is not finite or not after the one before it, or weights fall by rows;
+    /// nothing is written then.
     pub fn mean_at_into(&self, times: &[f64], x: &[f64], out: &mut [f64]) -> Result<()> {
-        self.each_at(times, x, out, Self::mean)
+        self.each_at(times, x, out, Self::mean_of)
     }
 
     /// Writes the variance as of each row at these times, weights falling by time.
@@ -338,7 +370,7 @@ impl Ewma {
     /// # Errors
     /// As [`mean_at_into`](Ewma::mean_at_into).
     pub fn variance_at_into(&self, times: &[f64], x: &[f64], out: &mut [f64]) -> Result<()> {
-        self.each_at(times, x, out, Self::variance)
+        self.each_at(times, x, out, Self::variance_of)
     }
 
     fn each(&self, x: &[f64], out: &mut [f64], value: impl Fn(&Self, &EwmaState) -> f64) -> Result<()> {
@@ -364,6 +396,7 @@ impl Ewma {
             let got = format!("{} at {} times", out.len(), times.len());
             return Err(Error::input("places of an EWMA", x.len(), got));
         }
+        check_times(times)?;
         let mut state = self.new_state();
         for ((t, v), o) in times.iter().zip(x).zip(out) {
             self.push_at(&mut state, *t, *v)?;

@@ -74,6 +74,8 @@ impl Extreme {
                 }
             }
         });
+        self.make_room();
+        let Self { n, leaders, .. } = self;
         if x.is_nan() {
             return;
         }
@@ -82,6 +84,15 @@ impl Extreme {
             leaders.pop_back();
         }
         leaders.push_back(x);
+    }
+
+    /// All values of the window may come to lead: there is room for as many, however few do now.
+    #[inline]
+    fn make_room(&mut self) {
+        let room = self.recent.room();
+        if self.leaders.capacity() < room {
+            self.leaders.reserve(room - self.leaders.len());
+        }
     }
 
     fn value(&self, min_count: usize) -> f64 {

@@ -25,6 +25,7 @@
 //! NaN and infinity are missing: they take a row's place in the window and count for nothing. Below `min_count` values
 //! the result is NaN; unless set that is all `n` rows of a window counted in rows, and one for a span of time. A value so
 //! large that a power of it leaves the range of `f64` makes results NaN as long as it is in the window, and no longer.
+//! [`Ewma`] never forgets a value quite: to it one beyond 1e150 is missing.
 //!
 //! # Rounding
 //! Nothing is ever subtracted from a sum: the window is the sum over the end of an older chunk of rows, computed backward,
@@ -34,8 +35,17 @@
 //! variance, and of the fourth moment.
 //!
 //! # Memory
-//! 8 bytes a row of the window (16 with times; 24 for slope and autocorrelation over time), plus sums of up to 1,024 rows.
-//! Room grows as rows come; nothing is allocated once the window has been full.
+//! | statistic | bytes a row of the window | and |
+//! |---|---|---|
+//! | mean, variance, skewness, kurtosis | 8 | sums of up to 1,024 rows, at most 50 kB |
+//! | slope, autocorrelation | 16 | likewise; 16 a row of the lag |
+//! | least and greatest value | 16 | |
+//! | quantiles, row by row | 30 | 4 kB |
+//! | quantiles, a batch by rows | 72 to 97 | |
+//! | [`Ewma`] | none | some 100 bytes in all |
+//!
+//! A span of time takes 8 bytes a row more. Room for rows doubles as they come, so it may be twice what they need. Nothing is
+//! allocated but when it does: never once the window has been full. A copy of a state, or one that was read, takes room anew.
 
 mod autocorrelation;
 mod chunked;

@@ -106,6 +106,8 @@ pub(super) fn between(a: f64, b: f64, t: f64) -> f64 {
 pub struct QuantileMemory {
     recent: Recent,
     sorted: Sorted,
+    /// Values that `sorted` has room for.
+    room: usize,
     /// The value of the newest row's window, before the least count is asked for.
     value: f64,
 }
@@ -115,18 +117,25 @@ impl QuantileMemory {
         Self {
             recent: Recent::new(extent),
             sorted: Sorted::default(),
+            room: 0,
             value: f64::NAN,
         }
     }
 
     fn push(&mut self, q: f64, time: f64, x: f64) {
         let x = comparable(x);
-        let Self { recent, sorted, .. } = self;
+        let Self {
+            recent, sorted, room, ..
+        } = self;
         recent.push(time, x, |gone| {
             if !gone.is_nan() {
                 sorted.remove(gone);
             }
         });
+        if *room < recent.room() {
+            *room = recent.room();
+            sorted.make_room(*room);
+        }
         if !x.is_nan() {
             sorted.insert(x);
         }

@@ -45,6 +45,13 @@ impl Ranked {
             keys.clear();
             keys.reserve(block);
         }
+        // Missing rows take no room: another signal may need more than this one.
+        self.both.clear();
+        self.both.reserve(2 * block);
+        self.sorted.clear();
+        self.sorted.reserve(2 * block);
+        self.bits.clear();
+        self.bits.reserve(2 * block / 64 + 1);
         self.values.clear();
         self.values.resize(2 * half, 0.0);
         self.ranks.clear();

@@ -19,7 +19,8 @@ pub struct Recent {
 #[doc(hidden)]
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RecentRecord {
-    values: Vec<f64>,
+    /// None where missing, which unlike NaN every format can tell.
+    values: Vec<Option<f64>>,
     times: Vec<f64>,
 }
 
@@ -27,6 +28,12 @@ pub struct RecentRecord {
 #[inline]
 pub(super) fn comparable(x: f64) -> f64 {
     if x.is_finite() { x + 0.0 } else { f64::NAN }
+}
+
+/// The value where it is there.
+#[inline]
+pub(super) fn there(x: f64) -> Option<f64> {
+    x.is_finite().then_some(x)
 }
 
 impl Recent {
@@ -37,6 +44,12 @@ impl Recent {
             values: VecDeque::new(),
             times: VecDeque::new(),
         }
+    }
+
+    /// Values there is room for at present; grows only when more come than ever before, and never beyond the window.
+    #[inline]
+    pub(super) fn room(&self) -> usize {
+        self.values.capacity().min(self.capacity)
     }
 
     pub(super) fn clear(&mut self) {
@@ -65,7 +78,7 @@ impl Recent {
 
     pub(super) fn record(&self) -> RecentRecord {
         RecentRecord {
-            values: self.values.iter().copied().collect(),
+            values: self.values.iter().map(|v| there(*v)).collect(),
             times: self.times.iter().copied().collect(),
         }
     }
@@ -85,7 +98,7 @@ impl Recent {
             if !times.is_empty() {
                 return Err(bad("rows that are counted have no times"));
             }
-            values.iter().for_each(|v| push(0.0, *v));
+            values.iter().for_each(|v| push(0.0, v.unwrap_or(f64::NAN)));
             return Ok(None);
         };
         let ordered = times.iter().all(|t| t.is_finite()) && times.is_sorted_by(|a, b| a < b);
@@ -96,7 +109,10 @@ impl Recent {
         if times.len() != values.len() || !ordered || !within {
             return Err(bad("times are not those of a window"));
         }
-        times.iter().zip(values).for_each(|(t, v)| push(*t, *v));
+        times
+            .iter()
+            .zip(values)
+            .for_each(|(t, v)| push(*t, v.unwrap_or(f64::NAN)));
         Ok(times.last().copied())
     }
 }

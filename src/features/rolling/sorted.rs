@@ -1,11 +1,13 @@
 //! A sorted multiset with a place that is remembered.
 
-/// Values of a part at most.
+/// A part of so many values is split.
 const PART: usize = 512;
+/// Two neighbours of no more values together become one part.
+const JOINED: usize = PART / 4 * 3;
 
-/// Sorted values in parts of at most 512: a value is found by halving, first among parts, then in one, and moves no more
-/// than a part. Two neighbours hold together more than half a part, so parts are few. The part asked for last and the number
-/// of values before it are remembered: ranks that change little are found at once.
+/// Sorted values in parts of less than 512: a value is found by halving, first among parts, then in one, and moves no more
+/// than a part. No part is empty, and two neighbours hold together more than 384, so parts are few. The part asked for last
+/// and the number of values before it are remembered: ranks that change little are found at once.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sorted {
     parts: Vec<Vec<f64>>,
@@ -30,11 +32,26 @@ impl Sorted {
         self.len
     }
 
+    /// Makes room for so many values however they are arranged.
+    pub(super) fn make_room(&mut self, values: usize) {
+        let most = if values < PART {
+            1
+        } else {
+            2 * (values / (JOINED + 1)) + 1
+        };
+        self.parts.reserve(most.saturating_sub(self.parts.len()));
+        self.spare.reserve(most.saturating_sub(self.spare.len()));
+        while self.parts.len() + self.spare.len() < most {
+            self.spare.push(Vec::with_capacity(PART));
+        }
+    }
+
     /// The first part whose greatest value is not below `v`, or the last one.
     fn part_of(&self, v: f64) -> usize {
         if self.parts.len() == 1 {
             return 0;
         }
+        // No part is empty, so this is true of parts up to some one.
         let below = |part: &Vec<f64>| part.last().is_some_and(|greatest| *greatest < v);
         self.parts
             .partition_point(below)
@@ -74,6 +91,8 @@ impl Sorted {
         }
         self.parts.insert(p + 1, upper);
         self.last += usize::from(p < self.last);
+        self.join(p + 1);
+        self.join(p);
     }
 
     /// Removes one value that equals `v`.
@@ -89,18 +108,22 @@ impl Sorted {
         part.remove(at);
         self.len -= 1;
         self.before -= usize::from(p < self.last);
-        if part.len() < PART / 4 {
+        if part.is_empty() {
+            let part = self.parts.remove(p);
+            self.spare.push(part);
+            self.last -= usize::from(p < self.last);
+        } else if part.len() < JOINED {
             self.join(p);
         }
     }
 
-    /// Joins a part with a neighbour where both fill no more than half of one.
+    /// Joins a part with a neighbour where both are small enough.
     fn join(&mut self, p: usize) {
         let room = |i: usize| {
             self.parts
                 .get(i)
                 .zip(self.parts.get(i + 1))
-                .is_some_and(|(a, b)| a.len() + b.len() <= PART / 2)
+                .is_some_and(|(a, b)| a.len() + b.len() <= JOINED)
         };
         let first = if room(p) {
             p
@@ -147,6 +170,7 @@ impl Sorted {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::collections::VecDeque;
 
     proptest! {
         #[test]
@@ -162,6 +186,7 @@ mod tests {
                     sorted.remove(gone);
                 }
                 prop_assert_eq!(sorted.len(), naive.len());
+                prop_assert!(well_divided(&sorted));
                 if !naive.is_empty() {
                     let rank = (share * naive.len() as f64) as usize;
                     let next = *naive.get(rank + 1).unwrap_or(&naive[rank]);
@@ -170,9 +195,49 @@ mod tests {
             }
             let all: Vec<f64> = sorted.parts.iter().flatten().copied().collect();
             prop_assert_eq!(all, naive);
-            let thin = sorted.parts.windows(2).filter(|w| w[0].len() + w[1].len() <= PART / 4).count();
-            prop_assert_eq!(thin, 0);
         }
+
+        /// A window over a signal whose level moves: whole parts empty at one end while others fill.
+        #[test]
+        fn it_is_a_sorted_window(
+            rows in 1..2500_usize,
+            levels in prop::collection::vec((-9..9_i32, -0.02..0.02_f64, 1..1500_usize), 2..8),
+            q in 0.0..1.0_f64,
+        ) {
+            let (mut sorted, mut window) = (Sorted::default(), VecDeque::new());
+            sorted.make_room(rows);
+            let (room, mut i) = (sorted.parts.len() + sorted.spare.len(), 0_u32);
+            for (level, step, n) in levels {
+                for k in 0..n {
+                    i += 1;
+                    let v = f64::from(level) + step * k as f64 + f64::from(i * 7919 % 10_007) / 10_007.0;
+                    if window.len() == rows {
+                        window.pop_front().into_iter().for_each(|gone| sorted.remove(gone));
+                    }
+                    window.push_back(v);
+                    sorted.insert(v);
+                    prop_assert_eq!(sorted.len(), window.len());
+                    prop_assert!(well_divided(&sorted));
+                    let rank = (q * window.len() as f64) as usize;
+                    let pair = sorted.pair_at(rank);
+                    if i % 97 == 0 {
+                        let mut naive: Vec<f64> = window.iter().copied().collect();
+                        naive.sort_by(f64::total_cmp);
+                        let next = *naive.get(rank + 1).unwrap_or(&naive[rank]);
+                        prop_assert_eq!(pair, Some((naive[rank], next)));
+                        let all: Vec<f64> = sorted.parts.iter().flatten().copied().collect();
+                        prop_assert_eq!(all, naive);
+                    }
+                }
+            }
+            prop_assert_eq!(sorted.parts.len() + sorted.spare.len(), room);
+        }
+    }
+
+    /// No part is empty or full, and no two neighbours could be one.
+    fn well_divided(sorted: &Sorted) -> bool {
+        sorted.parts.iter().all(|p| !p.is_empty() && p.len() < PART)
+            && sorted.parts.windows(2).all(|w| w[0].len() + w[1].len() > JOINED)
     }
 
     #[test]

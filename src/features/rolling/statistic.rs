@@ -215,10 +215,13 @@ impl<S: Statistic> Rolling<S> {
         Ok(())
     }
 
-    /// The statistic as of the newest row; NaN below [`min_count`](Rolling::min_count) values. Without meaning for a state
-    /// of another plan.
-    pub fn value(&self, state: &RollingState<S>) -> f64 {
-        self.statistic.value(&state.memory, self.min_count)
+    /// The statistic as of the newest row; NaN below [`min_count`](Rolling::min_count) values.
+    ///
+    /// # Errors
+    /// `StateMismatch` for a state of another plan.
+    pub fn value(&self, state: &RollingState<S>) -> Result<f64> {
+        self.check_state(state)?;
+        Ok(self.statistic.value(&state.memory, self.min_count))
     }
 
     /// [`push`](Rolling::push) and [`value`](Rolling::value).
@@ -227,7 +230,7 @@ impl<S: Statistic> Rolling<S> {
     /// As `push`.
     pub fn step(&self, state: &mut RollingState<S>, x: f64) -> Result<f64> {
         self.push(state, x)?;
-        Ok(self.value(state))
+        Ok(self.statistic.value(&state.memory, self.min_count))
     }
 
     /// [`push_at`](Rolling::push_at) and [`value`](Rolling::value).
@@ -236,7 +239,7 @@ impl<S: Statistic> Rolling<S> {
     /// As `push_at`.
     pub fn step_at(&self, state: &mut RollingState<S>, time: f64, x: f64) -> Result<f64> {
         self.push_at(state, time, x)?;
-        Ok(self.value(state))
+        Ok(self.statistic.value(&state.memory, self.min_count))
     }
 
     /// Work space of one thread for batches.
@@ -280,11 +283,7 @@ impl<S: Statistic> Rolling<S> {
         if times.len() != x.len() {
             return Err(Error::input("times of a rolling window", x.len(), times.len()));
         }
-        let mut last = None;
-        for t in times {
-            check_time(last, *t)?;
-            last = Some(*t);
-        }
+        check_times(times)?;
         scratch.fit(self);
         for ((t, v), o) in times.iter().zip(x).zip(out) {
             self.statistic.push(&mut scratch.memory, *t, *v);
@@ -349,6 +348,16 @@ fn check_places(x: &[f64], out: &[f64]) -> Result<()> {
     }
 }
 
+/// Times of all rows of a signal.
+pub(super) fn check_times(times: &[f64]) -> Result<()> {
+    let mut last = None;
+    for t in times {
+        check_time(last, *t)?;
+        last = Some(*t);
+    }
+    Ok(())
+}
+
 pub(super) fn check_time(newest: Option<f64>, time: f64) -> Result<()> {
     let after = newest.is_none_or(|n| time > n);
     if time.is_finite() && after {
@@ -360,8 +369,9 @@ pub(super) fn check_time(newest: Option<f64>, time: f64) -> Result<()> {
 
 /// What is known of a signal so far: the rows of the window and sums of them.
 ///
-/// Only the rows are written down, and how they are divided; sums are computed anew on reading, to the same bits. Records
-/// that no plan could have left are refused.
+/// Only the rows are written down, and how they are divided; sums are computed anew on reading, to the same bits. Missing
+/// rows are written as none, so text such as JSON holds a state too (to the bit where its reader rounds numbers correctly).
+/// Records that no plan could have left are refused.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(try_from = "StateRecord<S>", into = "StateRecord<S>", bound = "S: Statistic")]
 pub struct RollingState<S: Statistic> {
@@ -407,15 +417,8 @@ impl<S: Statistic> TryFrom<StateRecord<S>> for RollingState<S> {
     fn try_from(record: StateRecord<S>) -> Result<Self> {
         let StateRecord { plan, time, memory } = record;
         let (memory, newest) = plan.statistic.restore(&plan.extent, memory)?;
-        let timed = plan.span_of_time().is_some();
-        // The newest row may have been no part of the memory, but none of it is newer.
-        let fits = match (time, newest) {
-            (None, None) => true,
-            (Some(t), None) => timed && t.is_finite(),
-            (Some(t), Some(n)) => timed && t.is_finite() && n <= t,
-            (None, Some(_)) => false,
-        };
-        if !fits {
+        // Every row that comes, missing or not, is kept as the newest; rows that are counted have no time.
+        if time != newest {
             return Err(Error::persistence("time of a rolling state does not fit its rows"));
         }
         Ok(Self { plan, time, memory })
