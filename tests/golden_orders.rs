@@ -98,7 +98,7 @@ fn averages_parts_and_indicators_are_those_of_numpy() {
     let (average, averaging) = SynchronousAverage::new(96, 2).unwrap().average(&a.records).unwrap();
     assert_close(&average, &a.tsa, 1e-14, "average");
     assert!(averaging.n_averages == 5 && (averaging.remaining_noise / a.noise - 1.0).abs() < 1e-13);
-    let parts = GearSignal::new(192, 2, &[12.0, 17.5], 2, 2)
+    let parts = GearSignal::new(96, 2, &[12.0, 17.5], 2, 2)
         .unwrap()
         .parts(&average)
         .unwrap();
