@@ -498,7 +498,7 @@ impl QualityCheck {
     ///
     /// # Errors
     /// `InvalidInput` where `out` has not one place a channel; it is unchanged then.
-    pub fn assess_window(
+    pub fn assess_window_into(
         &self,
         window: &[&[f64]],
         scratch: &mut QualityScratch,
@@ -512,6 +512,20 @@ impl QualityCheck {
             *o = self.assess(x, scratch);
         }
         Ok(())
+    }
+
+    /// The quality of each channel of a window, in memory of its own.
+    ///
+    /// ```
+    /// # use prognos::signal::QualityCheck;
+    /// let check = QualityCheck::params().build()?;
+    /// let quality = check.assess_window(&[&[1.0, 2.0, 1.5], &[0.0, 0.0, 0.0]]);
+    /// assert!(quality[0].is_usable() && !quality[1].is_usable());
+    /// # Ok::<(), prognos::Error>(())
+    /// ```
+    pub fn assess_window(&self, window: &[&[f64]]) -> Vec<ChannelQuality> {
+        let mut scratch = self.new_scratch();
+        window.iter().map(|x| self.assess(x, &mut scratch)).collect()
     }
 
     fn spikes(&self, x: &[f64], scratch: &mut QualityScratch) -> usize {
@@ -920,14 +934,17 @@ mod tests {
         let (good, bad) = (noise(100), vec![0.0; 100]);
         let mut out = [ChannelQuality::default(); 2];
         let mut scratch = check.new_scratch();
-        check.assess_window(&[&good, &bad], &mut scratch, &mut out).unwrap();
+        check
+            .assess_window_into(&[&good, &bad], &mut scratch, &mut out)
+            .unwrap();
+        assert_eq!(check.assess_window(&[&good, &bad]), out);
         assert_eq!(
             out,
             [check.assess(&good, &mut scratch), check.assess(&bad, &mut scratch)]
         );
         assert!(out[0].is_usable() && !out[1].is_usable());
         let before = out;
-        let e = check.assess_window(&[&bad], &mut scratch, &mut out).unwrap_err();
+        let e = check.assess_window_into(&[&bad], &mut scratch, &mut out).unwrap_err();
         assert_eq!((e.kind(), out), (ErrorKind::InvalidInput, before));
         let text = serde_json::to_string(&out[1]).unwrap();
         assert!(text.contains(r#""flags":["flatline"]"#), "{text}");
