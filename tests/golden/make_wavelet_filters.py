@@ -60,5 +60,6 @@ for moments in range(1, 11):
     # Zeros inside the circle: minimum phase. Analysis takes it turned round.
     filters[f"db{moments}"] = filter_of(moments, pairs(moments))[::-1]
 filters["sym8"] = symlet(8)
-out = {name: [float(v) for v in h] for name, h in filters.items()}
+# As text, which any reader of numbers takes to the last bit.
+out = {name: [repr(float(v)) for v in h] for name, h in filters.items()}
 pathlib.Path(__file__).with_name("wavelet_filters.json").write_text(json.dumps(out) + "\n")
