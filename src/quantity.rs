@@ -92,7 +92,7 @@ pub const STANDARD_GRAVITY_M_PER_S2: f64 = 9.806_65;
 pub enum AccelerationUnit {
     /// m/s². The default.
     #[default]
-    #[serde(rename = "m/s²")]
+    #[serde(rename = "m/s²", alias = "m/s2", alias = "m/s^2")]
     MPerS2,
     /// Standard gravity, 9.80665 m/s².
     #[serde(rename = "g")]
@@ -126,6 +126,15 @@ impl AccelerationUnit {
             Self::MPerS2 => "m/s²",
             Self::StandardGravity => "g",
         }
+    }
+}
+
+impl std::str::FromStr for AccelerationUnit {
+    type Err = Error;
+
+    /// As [`parse`](AccelerationUnit::parse).
+    fn from_str(name: &str) -> Result<Self> {
+        Self::parse(name)
     }
 }
 
@@ -272,6 +281,11 @@ mod tests {
         for unit in [AccelerationUnit::MPerS2, AccelerationUnit::StandardGravity] {
             assert_eq!(AccelerationUnit::parse(&unit.to_string()).unwrap(), unit);
             assert_eq!(serde_json::to_string(&unit).unwrap(), format!("\"{unit}\""));
+        }
+        for name in ["m/s2", "m/s^2", "m/s²"] {
+            assert_eq!(name.parse::<AccelerationUnit>().unwrap(), AccelerationUnit::MPerS2);
+            let read: AccelerationUnit = serde_json::from_str(&format!("\"{name}\"")).unwrap();
+            assert_eq!(read, AccelerationUnit::MPerS2);
         }
         for bad in ["", "G", "mg", "m/s", "ms2"] {
             assert!(AccelerationUnit::parse(bad).is_err(), "{bad}");

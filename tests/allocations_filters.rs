@@ -27,6 +27,9 @@ fn nothing_is_allocated_a_window() {
             let mut state = filter.new_state(FilterStart::Steady);
             let streamed = || assert_eq!(filter.filter_into(&x, &mut state, &mut out).unwrap(), 1);
             assert_eq!(allocations_once(streamed).0, 0);
+            let mut samples = x.clone();
+            let in_place = || assert_eq!(filter.filter_in_place(&mut samples, &mut state).unwrap(), 1);
+            assert_eq!(allocations_once(in_place).0, 0);
             let mut scratch = filter.new_zero_phase_scratch();
             let both = || assert_eq!(filter.zero_phase_into(&x, &mut scratch, &mut out).unwrap(), 1);
             assert_eq!(allocations(both), 0);
@@ -41,7 +44,11 @@ fn nothing_is_allocated_a_window() {
 
         let check = QualityCheck::params().build().unwrap();
         let (mut scratch, mut qualities) = (check.new_scratch(), [ChannelQuality::default(); 2]);
-        let assessed = || check.assess_window(&[&x, &x], &mut scratch, &mut qualities).unwrap();
+        let assessed = || {
+            check
+                .assess_window_into(&[&x, &x], &mut scratch, &mut qualities)
+                .unwrap()
+        };
         assert_eq!(allocations(assessed), 0);
         assert_eq!((qualities[0].n_missing, qualities[1].n_spikes), (1, 1));
     }

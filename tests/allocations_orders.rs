@@ -35,12 +35,16 @@ fn nothing_is_allocated_a_window() {
         0
     );
 
-    let plan = OrderSpectrum::new(rate, 64, 16, Taper::Hann).unwrap();
+    let plan = OrderSpectrum::new(64, 16, rate, Taper::Hann).unwrap();
     let (mut scratch, mut orders) = (plan.new_scratch(), vec![0.0; plan.n_bins()]);
     assert_eq!(
         allocations(|| plan
             .tracked_into(&x, 0.0, &angle, 0.0, &mut scratch, &mut orders)
             .unwrap()),
+        0
+    );
+    assert_eq!(
+        allocations(|| plan.amplitude_into(&turned, &mut scratch, &mut orders).unwrap()),
         0
     );
     let lines = SpectrumLines::new(&orders, plan.order(1)).unwrap();

@@ -8,7 +8,7 @@ use prognos::{
     signal::{HampelFilter, MedianFilter},
     spectrum::{
         AmplitudeSpectrum, Average, CepstralPrewhitening, Cepstrum, Envelope, EnvelopeSpectrum, Kurtogram, Lifter,
-        Taper, Welch,
+        RealFft, Taper, Welch,
     },
 };
 
@@ -20,6 +20,18 @@ fn nothing_is_allocated_a_window() {
         let x: Vec<f64> = (0..n as i32).map(|i| f64::from(i * 7919 % 1013) - 500.0).collect();
         let mut out = vec![0.0; n];
         let half = n / 2 + 1;
+
+        let plan = RealFft::new(n).unwrap();
+        let (mut scratch, mut bins) = (plan.new_scratch(), plan.forward(&x).unwrap());
+        let mut samples = x.clone();
+        assert_eq!(
+            allocations(|| {
+                plan.forward_into(&x, &mut scratch, &mut bins).unwrap();
+                plan.inverse_into(&bins, &mut scratch, &mut out).unwrap();
+                plan.forward_destroying(&mut samples, &mut scratch, &mut bins).unwrap();
+            }),
+            0
+        );
 
         let plan = AmplitudeSpectrum::new(n, rate, Taper::FlatTop).unwrap();
         let mut scratch = plan.new_scratch();

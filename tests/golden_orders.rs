@@ -84,7 +84,7 @@ fn equal_angles_are_met_and_lines_have_their_amplitudes() {
     assert_eq!(turned.len(), r.turned.len());
     // Amplitudes add up to 2; the kernel keeps each within 2e-4.
     assert_close(&turned[inner.clone()], &r.turned[inner], 4e-4, "turned");
-    let plan = OrderSpectrum::new(rate, r.steps, 20, Taper::Rectangular).unwrap();
+    let plan = OrderSpectrum::new(r.steps, 20, rate, Taper::Rectangular).unwrap();
     let mut amplitude = vec![0.0; plan.n_bins()];
     plan.amplitude_into(&r.turned[..20 * r.steps], &mut plan.new_scratch(), &mut amplitude)
         .unwrap();
@@ -98,7 +98,7 @@ fn averages_parts_and_indicators_are_those_of_numpy() {
     let (average, averaging) = SynchronousAverage::new(96, 2).unwrap().average(&a.records).unwrap();
     assert_close(&average, &a.tsa, 1e-14, "average");
     assert!(averaging.n_averages == 5 && (averaging.remaining_noise / a.noise - 1.0).abs() < 1e-13);
-    let parts = GearSignal::new(192, 2, &[12.0, 17.5], 2, 2)
+    let parts = GearSignal::new(96, 2, &[12.0, 17.5], 2, 2)
         .unwrap()
         .parts(&average)
         .unwrap();

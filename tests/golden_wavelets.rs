@@ -1,10 +1,12 @@
-//! Wavelet packets and continuous wavelets against PyWavelets and NumPy (`tests/golden/make_wavelets.py`).
+//! Wavelet packets and continuous wavelets against PyWavelets and NumPy (`tests/golden/make_wavelets.py`), and filters
+//! against factors found with 60 digits (`tests/golden/make_wavelet_filters.py`).
 
 use prognos::{
     quantity::Hertz,
     spectrum::{ContinuousWavelet, Wavelet, WaveletPacket},
 };
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 #[derive(Deserialize)]
 struct Golden {
@@ -27,6 +29,20 @@ struct Packet {
 
 fn golden() -> Golden {
     serde_json::from_str(include_str!("golden/wavelets.json")).unwrap()
+}
+
+#[test]
+fn filters_are_exact_to_the_last_bit() {
+    let filters: BTreeMap<String, Vec<String>> =
+        serde_json::from_str(include_str!("golden/wavelet_filters.json")).unwrap();
+    assert_eq!(filters.len(), 11);
+    let all = (1..=10)
+        .map(|n| Wavelet::daubechies(n).unwrap())
+        .chain([Wavelet::symlet_8()]);
+    for wavelet in all {
+        let expected: Vec<f64> = filters[wavelet.name()].iter().map(|v| v.parse().unwrap()).collect();
+        assert_eq!(wavelet.low_pass(), expected, "{}", wavelet.name());
+    }
 }
 
 #[test]

@@ -38,8 +38,9 @@ pub enum FilterBand {
 ///
 /// A band has `n` poles an edge, `2n` together, so that each of its edges falls off as that of a low-pass of order `n`. The
 /// analog prototype's poles are moved to the band, and by the bilinear transform into the unit circle; edges are placed so
-/// that they come out where asked. Each pair of poles is a section, those nearest the unit circle last. The response is that
-/// of `scipy.signal.butter(output="sos")`.
+/// that they come out where asked. Each pair of poles is a section, the most damped of the prototype first; of a band the two
+/// sections that come from one pair of the prototype follow each other, upper edge and lower, so that no noise of rounding is
+/// amplified between the edges. The response is that of `scipy.signal.butter(output="sos")`, which orders sections otherwise.
 ///
 /// ```
 /// use prognos::{quantity::Hertz, signal::{Butterworth, FilterBand}};
@@ -124,7 +125,8 @@ impl Butterworth {
         let (lo, hi) = (warped(lo), warped(hi));
         let (width, centre) = (hi - lo, lo * hi); // of a band; the centre squared
         let mut sections = Vec::with_capacity(self.order);
-        for k in 0..self.order.div_ceil(2) {
+        // The most damped first; the two sections of a band that come from one pair stay together.
+        for k in (0..self.order.div_ceil(2)).rev() {
             // Poles of the prototype on the unit circle, left of and on or above the real axis.
             let is_real = 2 * k + 1 == self.order;
             let angle = PI * (2 * k + 1) as f64 / (2 * self.order) as f64;
@@ -151,7 +153,6 @@ impl Butterworth {
                 }
             }
         }
-        sections.sort_by(|a, b| a.radius().total_cmp(&b.radius()));
         IirFilter::new(rate, sections).map_err(|e| e.context(format!("Butterworth filter, {:?}", self.band)))
     }
 }
@@ -268,6 +269,48 @@ mod tests {
                 prop_assert!((got - expected).abs() < 1e-9, "{kind:?} {order} {f}: {got} {expected}");
                 let bands = matches!(kind, BandPass(..) | BandStop(..));
                 prop_assert_eq!(filter.sections().len(), if bands { order } else { order.div_ceil(2) });
+            }
+        }
+    }
+
+    /// Noise filtered sample by sample is what the response makes of its transform. Poles of [1, 400] Hz at order 12 die away
+    /// by 40 nepers within 50,000 samples. Denominators are above 4e-7 beside 0.4 Hz: a rounding over that and up to twelve
+    /// sections make 1e-8 at worst, and a hundredth of it on average.
+    #[test]
+    fn wide_bands_of_high_order_keep_their_digits() {
+        let n = 1 << 17;
+        let mut planner = realfft::RealFftPlanner::<f64>::new();
+        let (forward, inverse) = (planner.plan_fft_forward(n), planner.plan_fft_inverse(n));
+        let mut x = vec![0.0; n];
+        x.iter_mut()
+            .take(20_000)
+            .enumerate()
+            .for_each(|(i, v)| *v = (i * i * 48_271 % 65_537) as f64 / 32_768.0 - 1.0);
+        let mut spectrum = forward.make_output_vec();
+        forward.process(&mut x.clone(), &mut spectrum).unwrap();
+        for order in [1, 2, 5, 8, 11, 12] {
+            for band in [
+                BandPass(1.0, 400.0),
+                BandStop(1.0, 400.0),
+                BandPass(0.4, 450.0),
+                BandStop(0.4, 450.0),
+            ] {
+                let filter = Butterworth::new(order, band).unwrap().design(rate()).unwrap();
+                let mut product = spectrum.clone();
+                for (k, v) in product.iter_mut().enumerate() {
+                    *v *= filter.response(1000.0 * k as f64 / n as f64) / n as f64;
+                }
+                // The response is real there but for rounding.
+                product[0].im = 0.0;
+                product[n / 2].im = 0.0;
+                let mut expected = vec![0.0; n];
+                inverse.process(&mut product, &mut expected).unwrap();
+                let got = filter.filter(&x, crate::signal::FilterStart::Zero).unwrap();
+                let error = got
+                    .iter()
+                    .zip(&expected)
+                    .fold(0.0_f64, |e, (g, w)| e.max((g - w).abs()));
+                assert!(error < 1e-10, "{order} {band:?}: {error:e}");
             }
         }
     }

@@ -208,7 +208,7 @@ impl EvenGrid {
             return Err(Error::input(&format!("instant {}", i + 1), expected, w[1]));
         }
         // Within a nanosecond, to which instants are rounded.
-        let periods = (nanos_between(first, last) + SLACK) * 1e-9 * self.rate.get();
+        let periods = (nanos_between(first, last) + slack_ns(self.rate)) * 1e-9 * self.rate.get();
         if periods < MAX_POINTS as f64 {
             return Ok(periods as usize + 1);
         }
@@ -234,7 +234,7 @@ impl EvenGrid {
         let mut before: Option<(Timestamp, f64)> = None;
         for (&time, &value) in times.iter().zip(values).filter(|(_, v)| v.is_finite()) {
             let at = nanos_between(first, time);
-            let slack = SLACK + 4.0 * f64::EPSILON * at;
+            let slack = slack_ns(self.rate) + 4.0 * f64::EPSILON * at;
             let end = (((at + slack) / period) as usize + 1).min(n_points);
             let reached = (next..end).zip(out.get_mut(next..end).unwrap_or_default());
             let gap = before.map_or(0.0, |(earlier, _)| nanos_between(earlier, time));
@@ -261,6 +261,11 @@ impl EvenGrid {
         }
         Ok((out, gaps))
     }
+}
+
+/// What rounding of instants may move a sample, at most a quarter of a period.
+fn slack_ns(rate: Hertz) -> f64 {
+    SLACK.min(0.25e9 / rate.get())
 }
 
 /// Exact below 104 days.
@@ -313,6 +318,15 @@ mod tests {
 
     fn same(a: f64, b: f64) -> bool {
         a == b || (a.is_nan() && b.is_nan())
+    }
+
+    #[test]
+    fn a_grid_finer_than_nanoseconds_makes_no_points_of_its_own() {
+        let even = grid(1e12, 1e-9).resample(&instants(&[5]), &[3.0]).unwrap();
+        assert_eq!((even.values(), even.gaps().n_missing()), (&[3.0][..], 0));
+        let times = [0, 1].map(Timestamp::from_nanos);
+        let even = grid(4e9, 1e-9).resample(&times, &[0.0, 4.0]).unwrap();
+        assert_eq!(even.values(), [0.0, 1.0, 2.0, 3.0, 4.0]);
     }
 
     proptest! {

@@ -35,7 +35,7 @@ pub use quality::{ChannelQuality, QualityCheck, QualityFlag, QualityFlags, Quali
 pub(crate) use recording::check_names;
 pub use recording::{Recording, RecordingWindow, RecordingWindows};
 pub use resample::Resampler;
-pub(crate) use resample::low_pass_into;
+pub(crate) use resample::{bessel_i0, low_pass_into};
 pub use row_window::RowWindow;
 pub use sections::{FilterStart, FilterState, IirFilter, ZeroPhaseScratch};
 pub use waveform_window::{Continuity, Pushed, WaveformWindower, WindowSpec};

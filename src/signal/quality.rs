@@ -10,6 +10,8 @@ const REACH: usize = 8;
 const UNJUDGED: usize = 4;
 /// How many times higher a spike is than those.
 const PROMINENCE: f64 = 4.0;
+/// Fewer steps than these between least and greatest value, and a plateau is none of a crest's.
+const MIN_STEPS: f64 = 8.0;
 /// `1 / Φ⁻¹(3/4)` and `√(π / 2)`: what makes the median and the mean deviation of Gaussian noise its standard deviation.
 const MAD_TO_SD: f64 = 1.482_602_218_505_602;
 const MEAN_TO_SD: f64 = 1.253_314_137_315_500_1;
@@ -330,11 +332,16 @@ impl QualityParams {
 /// converter changes sooner.
 ///
 /// **Clipped** samples lie in runs of at least `clip_run` at the window's least or greatest value, which a signal that turns
-/// on its own touches for one sample or two. A constant is flat, not clipped. Where the full scale is known, samples at or
-/// beyond it are clipped.
+/// on its own touches for one sample or two. A slow crest in steps of the converter is no clipping: as far again beyond a
+/// run's end as from its middle, a parabola has fallen by at most four steps, `(1 + k / h)²` at `k` samples with `h` half the
+/// run. A run counts where the signal has fallen further on either side, or where there is nothing beside it. A step is the
+/// least difference between neighbours; between fewer than eight steps any run counts. So a wave cut by two steps or more is
+/// clipped. A constant is flat, not clipped. Where the full scale is known, samples at or beyond it are clipped, and no others.
 ///
 /// **Spikes** are one or two samples that stand out alone. With `r[i] = x[i] - median(x[i-2 ..= i+2])` (at the ends the
-/// nearest five samples) and `σ = 1.4826 median |r|` (`√(π/2) mean |r|` where that is 0), a spike has `|r| > spike_sigmas σ`.
+/// nearest five samples) and `σ = 1.4826 median |r|`, a spike has `|r| > spike_sigmas σ`. Where that median is 0, as in a
+/// reading that mostly stands still, `σ` is `√(π/2) mean |r|`, and at least the smallest `|r|` above 0 where more than two are:
+/// a value that flickers by a step of its converter, now and then, has no spikes, while one sample or two alone are one.
 /// Of the eight samples on either side, all but one beside it lie nearer to its median than a quarter of its `|r|`. So an
 /// impact, whose ring lasts three samples or more, is no spike, nor is a step or the crest of a wave. Not found are spikes
 /// eight samples apart or less, which hide each other, those below four times what the signal changes by itself within nine
@@ -377,6 +384,8 @@ struct Runs {
     value: f64,
     length: usize,
     n_values: usize,
+    /// The least difference between neighbours; 0 where none differ.
+    step: f64,
     longest: usize,
     n_flat: usize,
     least: Option<(f64, usize)>,
@@ -433,6 +442,10 @@ impl QualityCheck {
                 continue;
             }
             if runs.length == 0 || v != runs.value {
+                if runs.length > 0 {
+                    let step = (v - runs.value).abs();
+                    runs.step = if runs.step > 0.0 { runs.step.min(step) } else { step };
+                }
                 runs.end(p);
                 runs.value = v;
             }
@@ -448,7 +461,11 @@ impl QualityCheck {
             if least == greatest && runs.n_values > 1 {
                 q.n_flat = runs.n_values;
             } else if least < greatest && p.full_scale.is_none() {
-                q.n_clipped = n_least + n_greatest;
+                q.n_clipped = match n_least + n_greatest {
+                    0 => 0,
+                    n if runs.step * MIN_STEPS > greatest - least => n,
+                    _ => held(x, (least, greatest), runs.step, p.clip_run),
+                };
             }
             if least < greatest {
                 q.n_spikes = self.spikes(x, scratch);
@@ -481,7 +498,7 @@ impl QualityCheck {
     ///
     /// # Errors
     /// `InvalidInput` where `out` has not one place a channel; it is unchanged then.
-    pub fn assess_window(
+    pub fn assess_window_into(
         &self,
         window: &[&[f64]],
         scratch: &mut QualityScratch,
@@ -497,10 +514,27 @@ impl QualityCheck {
         Ok(())
     }
 
+    /// The quality of each channel of a window, in memory of its own.
+    ///
+    /// ```
+    /// # use prognos::signal::QualityCheck;
+    /// let check = QualityCheck::params().build()?;
+    /// let quality = check.assess_window(&[&[1.0, 2.0, 1.5], &[0.0, 0.0, 0.0]]);
+    /// assert!(quality[0].is_usable() && !quality[1].is_usable());
+    /// # Ok::<(), prognos::Error>(())
+    /// ```
+    pub fn assess_window(&self, window: &[&[f64]]) -> Vec<ChannelQuality> {
+        let mut scratch = self.new_scratch();
+        window.iter().map(|x| self.assess(x, &mut scratch)).collect()
+    }
+
     fn spikes(&self, x: &[f64], scratch: &mut QualityScratch) -> usize {
         let QualityScratch { deviations, selected } = scratch;
         deviations.clear();
-        deviations.extend(x.iter().enumerate().map(|(i, v)| (v - local_median(x, i)).abs()));
+        deviations.extend(x.iter().enumerate().map(|(i, v)| match v.is_finite() {
+            true => (v - local_median(x, i)).abs(),
+            false => f64::NAN,
+        }));
         let sigma = deviation_to_sd(deviations, selected);
         let threshold = self.params.spike_sigmas * sigma;
         if threshold.is_nan() {
@@ -520,7 +554,8 @@ fn is_spike(x: &[f64], deviations: &[f64], i: usize, r: f64) -> bool {
     let median = local_median(x, i);
     let mut n_beside = 0;
     let around = x.iter().zip(deviations).enumerate().take(i + REACH + 1);
-    for (k, (v, &deviation)) in around.skip(i.saturating_sub(REACH)).filter(|(k, _)| *k != i) {
+    let around = around.skip(i.saturating_sub(REACH));
+    for (k, (v, &deviation)) in around.filter(|(k, (v, _))| *k != i && v.is_finite()) {
         let is_beside = k.abs_diff(i) == 1;
         // Of two that are equal the first is the spike.
         if is_beside && (deviation > r || (deviation == r && k < i)) {
@@ -555,7 +590,47 @@ fn deviation_to_sd(deviations: &[f64], selected: &mut Vec<f64>) -> f64 {
     if median > 0.0 {
         return MAD_TO_SD * median;
     }
-    MEAN_TO_SD * selected.iter().map(|d| d / n as f64).sum::<f64>()
+    let sd = MEAN_TO_SD * selected.iter().map(|d| d / n as f64).sum::<f64>();
+    let mut n_above = 0;
+    let least = selected.iter().filter(|d| **d > 0.0).fold(f64::INFINITY, |least, d| {
+        n_above += 1;
+        least.min(*d)
+    });
+    if n_above > 2 { sd.max(least) } else { sd }
+}
+
+/// Samples in runs of at least `clip_run` at either end of the range that are no crests in steps of `step`.
+fn held(x: &[f64], (least, greatest): (f64, f64), step: f64, clip_run: usize) -> usize {
+    let (mut n_held, mut i) = (0, 0);
+    let (mut before, mut rest): (&[f64], _) = (&[], x);
+    while let Some(&v) = rest.first() {
+        let n = rest.iter().take_while(|u| **u == v).count().max(1);
+        i += n;
+        let (_, after) = rest.split_at(n);
+        if n >= clip_run && (v == least || v == greatest) && !is_crest(before, v, n, after, step) {
+            n_held += n;
+        }
+        (before, rest) = (x.get(..i).unwrap_or(x), after);
+    }
+    n_held
+}
+
+/// Whether what lies before and after a run of `n` samples `v` is what a parabola allows that a converter of `step` has cut.
+fn is_crest(before: &[f64], v: f64, n: usize, after: &[f64], step: f64) -> bool {
+    let half = 0.5 * (n as f64 - 1.0);
+    let reach = ((n - 1) / 2).max(1);
+    let mut fallen = None;
+    let mut look = |side: &mut dyn Iterator<Item = &f64>| {
+        if let Some((k, u)) = side.take(reach).take_while(|u| u.is_finite()).enumerate().last() {
+            let ratio = 1.0 + (k + 1) as f64 / half;
+            // A thousandth for steps that are rounded.
+            let is_less = (u - v).abs() <= 1.001 * step * ratio * ratio;
+            fallen = Some(fallen.unwrap_or(true) && is_less);
+        }
+    };
+    look(&mut before.iter().rev());
+    look(&mut after.iter());
+    fallen.unwrap_or(false)
 }
 
 /// The median of those that are finite; NaN for fewer than three.
@@ -656,6 +731,21 @@ mod tests {
             prop_assert!([q.n_missing, q.n_flat, q.n_clipped, q.n_spikes, q.longest_run].iter().all(|n| *n <= x.len()));
         }
 
+        /// What is infinite is missing, as NaN is, and nothing else.
+        #[test]
+        fn infinities_are_as_nan(gaps in prop::collection::vec((0..200_usize, any::<bool>()), 0..20), spikes in prop::collection::vec(0..200_usize, 0..3)) {
+            let mut x = noise(200);
+            for at in spikes {
+                x[at] += 100.0;
+            }
+            let mut with_nan = x.clone();
+            for &(at, is_above) in &gaps {
+                x[at] = if is_above { f64::INFINITY } else { f64::NEG_INFINITY };
+                with_nan[at] = f64::NAN;
+            }
+            prop_assert_eq!(assess(QualityCheck::params(), &x), assess(QualityCheck::params(), &with_nan));
+        }
+
         /// One or two samples far out are found wherever they are judged, and counted once.
         #[test]
         fn spikes_are_found_anywhere(at in 0..995_usize, two in any::<bool>(), height in prop_oneof![-1e6..-10.0_f64, 10.0..1e6_f64], second in 0.3..1.0_f64) {
@@ -708,6 +798,71 @@ mod tests {
                 assert!(q.is_usable(), "{step} {decay} {n}: {q:?}");
             }
         }
+    }
+
+    #[test]
+    fn crests_in_steps_of_a_converter_are_not_clipped() {
+        let none = QualityCheck::params;
+        for (amplitude, step) in [
+            (1000.0, 0.007_363),
+            (40.0, 0.007),
+            (9.0, 0.01),
+            (200.0, 0.1),
+            (30_000.0, 0.01),
+            (300.0, 0.05),
+        ] {
+            for scale in [1.0, 2.44e-4, 1.0 / 3.0] {
+                let whole = |x: Vec<f64>| {
+                    x.into_iter()
+                        .map(|v| scale * (amplitude * v).round())
+                        .collect::<Vec<_>>()
+                };
+                let x = whole(sine(25_600, step));
+                assert_eq!(flags(none().max_flat_share(1.0), &x), [], "{amplitude} {step} {scale}");
+                // Cut by two steps of the converter and more it is.
+                for cut in [0.7, 0.9, 1.0 - 2.5 / amplitude] {
+                    let cut = |v: &f64| v.min((scale * (amplitude * cut).round()).min(scale * (amplitude - 2.0)));
+                    let x: Vec<f64> = x.iter().map(cut).collect();
+                    assert_eq!(
+                        flags(none().max_flat_share(1.0), &x),
+                        [Clipped],
+                        "{amplitude} {step} {scale}"
+                    );
+                }
+            }
+        }
+        // Noise of a few samples' length, cut at two of its standard deviations, as it is and in whole numbers.
+        let noise: Vec<f64> = noise(20_000).windows(12).map(|w| w.iter().sum::<f64>()).collect();
+        assert_eq!(flags(none(), &noise), []);
+        let cut = |x: &f64| x.clamp(-2.0, 2.0);
+        assert_eq!(flags(none(), &noise.iter().map(cut).collect::<Vec<_>>()), [Clipped]);
+        let whole: Vec<f64> = noise.iter().map(|v| (20.0 * v).round()).collect();
+        assert_eq!(flags(none(), &whole), []);
+        assert_eq!(
+            flags(none(), &whole.iter().map(|v| v.clamp(-40.0, 40.0)).collect::<Vec<_>>()),
+            [Clipped]
+        );
+        // A run at the window's end, and one between gaps.
+        let ramp: Vec<f64> = (0..100).map(|i| f64::from(i).min(90.0)).collect();
+        assert_eq!(assess(none(), &ramp).n_clipped, 10);
+        let mut alone = sine(100, 0.3);
+        alone[50..55].copy_from_slice(&[f64::NAN, 2.0, 2.0, 2.0, f64::INFINITY]);
+        assert_eq!(assess(none(), &alone).n_clipped, 3);
+    }
+
+    #[test]
+    fn a_flicker_of_one_step_is_no_spike() {
+        let flicker: Vec<f64> = (0..1000).map(|i| if i % 37 == 5 { 20.1 } else { 20.0 }).collect();
+        assert_eq!(assess(QualityCheck::params(), &flicker).n_spikes, 0);
+        let mut spiky = flicker;
+        spiky[500] = 25.0;
+        spiky[700] = 0.0;
+        assert_eq!(assess(QualityCheck::params(), &spiky).n_spikes, 2);
+        let mut lone = vec![20.0; 1000];
+        lone[500] = 0.0;
+        assert_eq!(assess(QualityCheck::params(), &lone).n_spikes, 1);
+        lone[501] = 0.0;
+        assert_eq!(assess(QualityCheck::params(), &lone).n_spikes, 1);
     }
 
     #[test]
@@ -779,14 +934,17 @@ mod tests {
         let (good, bad) = (noise(100), vec![0.0; 100]);
         let mut out = [ChannelQuality::default(); 2];
         let mut scratch = check.new_scratch();
-        check.assess_window(&[&good, &bad], &mut scratch, &mut out).unwrap();
+        check
+            .assess_window_into(&[&good, &bad], &mut scratch, &mut out)
+            .unwrap();
+        assert_eq!(check.assess_window(&[&good, &bad]), out);
         assert_eq!(
             out,
             [check.assess(&good, &mut scratch), check.assess(&bad, &mut scratch)]
         );
         assert!(out[0].is_usable() && !out[1].is_usable());
         let before = out;
-        let e = check.assess_window(&[&bad], &mut scratch, &mut out).unwrap_err();
+        let e = check.assess_window_into(&[&bad], &mut scratch, &mut out).unwrap_err();
         assert_eq!((e.kind(), out), (ErrorKind::InvalidInput, before));
         let text = serde_json::to_string(&out[1]).unwrap();
         assert!(text.contains(r#""flags":["flatline"]"#), "{text}");

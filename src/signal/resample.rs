@@ -147,8 +147,8 @@ pub(crate) fn low_pass_into(slower: usize, gain: f64, taps: &mut Vec<f64>) {
     taps.iter_mut().for_each(|t| *t *= scale);
 }
 
-/// The modified Bessel function of the first kind and order zero, by its series: to rounding for the arguments here.
-fn bessel_i0(x: f64) -> f64 {
+/// The modified Bessel function of the first kind and order zero, by its series: to rounding for arguments up to 20.
+pub(crate) fn bessel_i0(x: f64) -> f64 {
     let quarter = 0.25 * x * x;
     let (mut term, mut sum) = (1.0, 1.0);
     for k in 1..60 {

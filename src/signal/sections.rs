@@ -265,17 +265,15 @@ impl IirFilter {
     /// many samples were bad.
     ///
     /// Both ends are extended by [`n_padding`](IirFilter::n_padding) samples, turned about the end sample (`2 x[0] - x[i]`),
-    /// and each run starts steady: `scipy.signal.sosfiltfilt` with its defaults. Bad samples (as in streaming) are bridged by a
+    /// and each run starts steady: padding as in SciPy's `sosfiltfilt` with its defaults. Bad samples (as in streaming) are bridged by a
     /// straight line between their neighbours, at the ends by the nearest, and NaN in the result; without a good sample all of
-    /// it is NaN.
+    /// it is NaN. Where values overflow within a filter of given coefficients the result is NaN.
     ///
     /// Ten multiplications a sample and section; nothing is allocated after the first call of that length.
     ///
     /// # Errors
     /// `InsufficientData` where `x` has not more samples than the padding; `InvalidInput` where `out` has another length than
     /// `x`; `StateMismatch` where the scratch is of another filter.
-    ///
-    /// Source: Gustafsson (1996), <https://doi.org/10.1109/78.492552>, on what is filtered at the ends.
     ///
     /// ```
     /// # use prognos::{quantity::Hertz, signal::{Butterworth, FilterBand}};
@@ -311,7 +309,7 @@ impl IirFilter {
         self.pass(extended.iter_mut(), &mut state.delays);
         self.pass(extended.iter_mut().rev(), &mut state.delays);
         for ((o, y), x) in out.iter_mut().zip(extended.iter().skip(edge)).zip(x) {
-            *o = if is_good(*x) { *y } else { f64::NAN };
+            *o = if is_good(*x) && y.is_finite() { *y } else { f64::NAN };
         }
         Ok(n_bad)
     }
@@ -662,6 +660,12 @@ mod tests {
             y[0].is_nan() && y[1].is_nan() && (y[2] / 1e100 - 1.0).abs() < 1e-12,
             "{y:?}"
         );
+        // Once forward, twice backward; infinity is no result.
+        for x in [[1.0; 40], [1e149; 40]] {
+            assert!(filter.zero_phase(&x).unwrap().iter().all(|v| v.is_nan()));
+        }
+        let loud = IirFilter::from_sections(rate(), &[[1e160, 0.0, 0.0, 1.0, 0.0, 0.0]]).unwrap();
+        assert!(loud.zero_phase(&[1.0; 40]).unwrap().iter().all(|v| v.is_nan()));
     }
 
     #[test]

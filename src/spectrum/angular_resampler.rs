@@ -4,13 +4,16 @@ use super::shaft_angle::ShaftAngle;
 use crate::{
     error::{Error, Result},
     quantity::Hertz,
+    signal::bessel_i0,
 };
 use std::{f64::consts::PI, fmt, ops::Range, sync::Arc};
 
 /// Samples a revolution.
 const STEPS: std::ops::RangeInclusive<usize> = 2..=1 << 16;
 /// Samples of a result in memory of its own.
-const MOST_SAMPLES: usize = 1 << 28;
+const MOST_SAMPLES: usize = 1 << 26;
+/// Revolutions beyond an end that are rounding.
+const SLACK: f64 = 1e-9;
 /// Samples of the lower rate on either side of the kernel's middle.
 const HALF_LENGTH: usize = 24;
 /// Where the kernel's response is one half, in the lower Nyquist frequency: with 0.77 at the one end of the transition and 0.98
@@ -112,14 +115,19 @@ impl AngularResampler {
     }
 
     /// The whole revolutions of `angle` within a waveform of `n_samples` whose first stands at `start_s`: the angles at which
-    /// the first begins and the last ends.
+    /// the first begins and the last ends. Of the last revolution the samples of the result must lie within, which end one step
+    /// before it does.
     pub fn whole_revolutions(&self, n_samples: usize, start_s: f64, angle: &ShaftAngle) -> Range<usize> {
         let end_s = start_s + n_samples.saturating_sub(1) as f64 / self.rate.get();
         let from = angle.revolutions_at(start_s.max(angle.start_s()));
         let to = angle.revolutions_at(end_s.min(angle.end_s()));
         match (from, to) {
             (Some(from), Some(to)) if n_samples > 0 && start_s.is_finite() => {
-                let (from, to) = (from.ceil() as usize, to.floor() as usize);
+                let from = (from - SLACK).ceil().max(0.0) as usize;
+                let known = (angle.n_revolutions() + SLACK).floor();
+                let to = (to + 1.0 / self.samples_per_revolution as f64 + SLACK)
+                    .floor()
+                    .min(known) as usize;
                 from..to.max(from)
             }
             _ => 0..0,
@@ -141,13 +149,14 @@ impl AngularResampler {
         out: &mut [f64],
     ) -> Result<()> {
         let (rate, steps) = (self.rate.get(), self.samples_per_revolution as f64);
-        // A rounding or two beyond an end is no reason to refuse.
-        let slack = 1e-9;
         let last_place = x.len() as f64 - 1.0;
         for (j, y) in out.iter_mut().enumerate() {
             let revolutions = first_revolution + j as f64 / steps;
-            let within = if revolutions > angle.n_revolutions() && revolutions <= angle.n_revolutions() + slack {
-                angle.n_revolutions()
+            // A rounding or two beyond an end is no reason to refuse.
+            let end = angle.n_revolutions();
+            let is_near = revolutions >= -SLACK && revolutions <= end + SLACK;
+            let within = if is_near {
+                revolutions.clamp(0.0, end)
             } else {
                 revolutions
             };
@@ -156,7 +165,7 @@ impl AngularResampler {
                 return Err(Error::input("revolutions to resample", expected, revolutions));
             };
             let place = (passing.time_s - start_s) * rate;
-            if !(place >= -slack * rate.max(1.0) && place <= last_place + slack * rate.max(1.0)) {
+            if !(place >= -SLACK * rate.max(1.0) && place <= last_place + SLACK * rate.max(1.0)) {
                 return Err(Error::input(
                     "instant to resample",
                     format!("within {} samples from {start_s} s", x.len()),
@@ -171,7 +180,7 @@ impl AngularResampler {
     /// All whole revolutions of a waveform that begins at 0 s.
     ///
     /// # Errors
-    /// `InsufficientData` without a whole revolution; `InvalidInput` where the result would pass 2^28 samples.
+    /// `InsufficientData` without a whole revolution; `InvalidInput` where the result would pass 2^26 samples.
     pub fn resample(&self, x: &[f64], angle: &ShaftAngle) -> Result<Vec<f64>> {
         let revolutions = self.whole_revolutions(x.len(), 0.0, angle);
         if revolutions.is_empty() {
@@ -179,7 +188,7 @@ impl AngularResampler {
         }
         let n = revolutions.len().saturating_mul(self.samples_per_revolution);
         if n > MOST_SAMPLES {
-            return Err(Error::input("resampled signal", "at most 2^28 samples", n));
+            return Err(Error::input("resampled signal", "at most 2^26 samples", n));
         }
         let mut out = vec![0.0; n];
         self.resample_into(x, 0.0, angle, revolutions.start as f64, &mut out)?;
@@ -217,17 +226,6 @@ impl fmt::Debug for AngularResampler {
             .field("rate", &self.rate)
             .finish_non_exhaustive()
     }
-}
-
-/// The modified Bessel function of the first kind and order zero, by its series: to rounding for the arguments here.
-fn bessel_i0(x: f64) -> f64 {
-    let quarter = 0.25 * x * x;
-    let (mut term, mut sum) = (1.0, 1.0);
-    for k in 1..60 {
-        term *= quarter / f64::from(k * k);
-        sum += term;
-    }
-    sum
 }
 
 #[cfg(test)]
@@ -299,6 +297,28 @@ mod tests {
     }
 
     #[test]
+    fn no_whole_revolution_is_lost_to_rounding() {
+        let resampler = AngularResampler::new(64, Hertz::new(1000.0).unwrap()).unwrap();
+        // 22 revolutions that sum up to a rounding less, and to a record of 1.1 s and a sample.
+        let angle = ShaftAngle::of_profile(&[0.0, 1.1], &[900.0, 1500.0]).unwrap();
+        assert!((angle.n_revolutions() - 22.0).abs() < 1e-12);
+        assert_eq!(resampler.whole_revolutions(1101, 0.0, &angle), 0..22);
+        assert_eq!(resampler.resample(&[1.0; 1101], &angle).unwrap().len(), 22 * 64);
+        // A second at 20 Hz ends a sample before its last revolution does, 0.02 of one, and 1/32 is enough.
+        let angle = ShaftAngle::of_profile(&[0.0, 1.0], &[1200.0, 1200.0]).unwrap();
+        let resampler = AngularResampler::new(32, Hertz::new(1000.0).unwrap()).unwrap();
+        assert_eq!(resampler.whole_revolutions(1000, 0.0, &angle), 0..20);
+        assert_eq!(resampler.resample(&[1.0; 1000], &angle).unwrap().len(), 20 * 32);
+        assert_eq!(resampler.whole_revolutions(998, 0.0, &angle), 0..19);
+        // From a rounding after a whole revolution.
+        assert_eq!(resampler.whole_revolutions(700, 0.3 + 1e-13, &angle), 6..20);
+        let mut out = [0.0; 32];
+        resampler
+            .resample_into(&[1.0; 700], 0.3 + 1e-13, &angle, 6.0, &mut out)
+            .unwrap();
+    }
+
+    #[test]
     fn windows_are_parts_of_the_whole_and_ends_are_kept() {
         let (angle, rate) = (run_up(), Hertz::new(RATE).unwrap());
         let resampler = AngularResampler::new(32, rate).unwrap();
@@ -331,6 +351,9 @@ mod tests {
             );
         }
         assert!(AngularResampler::new(1, rate).is_err() && AngularResampler::new(usize::MAX, rate).is_err());
+        // Rounding below zero.
+        resampler.resample_into(&x, 0.0, &angle, -1e-17, &mut part).unwrap();
+        assert!(part.iter().zip(&all).all(|(a, b)| (a - b).abs() < 1e-12));
         assert_eq!(resampler.whole_revolutions(100, f64::NAN, &angle), 0..0);
         assert_eq!(resampler.whole_revolutions(100, 100.0, &angle), 0..0);
     }

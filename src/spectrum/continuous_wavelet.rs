@@ -48,8 +48,7 @@ const MOST_WEIGHTS: usize = 1 << 24;
 ///     3.0 * (std::f64::consts::TAU * f * f64::from(i) / 1000.0).sin()
 /// }).collect();
 /// let plan = ContinuousWavelet::new(1000, Hertz::new(1000.0)?, &[100.0, 200.0], 6.0)?;
-/// let mut rows = vec![0.0; 2 * 1000];
-/// plan.amplitude_into(&x, &mut plan.new_scratch(), &mut rows)?;
+/// let rows = plan.amplitude(&x)?;
 /// assert!((rows[250] - 3.0).abs() < 1e-6 && rows[750] < 1e-6 && (rows[1750] - 3.0).abs() < 1e-6);
 /// # Ok::<(), prognos::Error>(())
 /// ```
@@ -181,6 +180,16 @@ impl ContinuousWavelet {
             }
         }
         Ok(())
+    }
+
+    /// `|W|`, row after row, in memory of its own.
+    ///
+    /// # Errors
+    /// As [`amplitude_into`](ContinuousWavelet::amplitude_into).
+    pub fn amplitude(&self, x: &[f64]) -> Result<Vec<f64>> {
+        let mut out = vec![0.0; self.filters.len().saturating_mul(x.len().min(self.n))];
+        self.amplitude_into(x, &mut self.new_scratch(), &mut out)?;
+        Ok(out)
     }
 
     /// Writes the energy at each frequency: the mean of `|W|² / 2` over time, for a sine of that frequency its mean square. Filters

@@ -7,11 +7,14 @@ use std::{fmt, sync::Arc};
 
 /// Meshes of one shaft.
 const MOST_MESHES: usize = 64;
+/// Sidebands on either side of a harmonic.
+const MOST_SIDEBANDS: usize = 1000;
 
 /// The plan that parts synchronous averages of one length into what healthy gears do and the rest.
 ///
-/// With the shaft's orders 1 to `shaft_orders`, the mesh orders and all their harmonics below the Nyquist order, and around
-/// each of those harmonics `sidebands` orders of the shaft on either side,
+/// With the shaft's orders 1 to `shaft_orders`, the mesh orders and all their harmonics up to the Nyquist order, and around
+/// each of those harmonics `sidebands` orders of the shaft on either side, those at or below zero and beyond the Nyquist order
+/// left out,
 ///
 /// | signal | holds |
 /// |---|---|
@@ -19,11 +22,14 @@ const MOST_MESHES: usize = 64;
 /// | residual | the average less the regular signal: sidebands stay in it (NA4) |
 /// | difference | the residual less the sidebands (FM4, M6A, M8A) |
 ///
-/// so that `regular + residual` is the average. Each order is one bin of the transform of the whole average, cut at once. With
-/// two orders of the shaft and one sideband these are the signals of Zakrajsek, Townsend & Decker for FM4 and NA4, and with
-/// one sideband what `tsaregular`, `tsaresidual` and `tsadifference` of MATLAB are described to give, which differ in
-/// how many harmonics of the shaft they remove. Večeř et al. and Sait & Sharaf-Eldeen part them alike, but call the regular
-/// signal with its sidebands regular: that is [`Parted::regular_with_sidebands`].
+/// so that `regular + residual` is the average. Each order is one bin of the transform of the whole average, cut at once.
+/// Zakrajsek, Townsend & Decker part averages so: the shaft's frequency and its harmonics, the meshes' and theirs, and for the
+/// difference the first-order sidebands; how many harmonics of the shaft they do not say. With two orders of the shaft and one
+/// sideband `tsaregular`, `tsaresidual` and `tsadifference` of MATLAB part alike, but by default take only two harmonics of
+/// each mesh. The regular signal with its sidebands is [`Parted::regular_with_sidebands`].
+///
+/// Where every bin is regular the residual is exactly zero, and where every bin is regular or a sideband the difference;
+/// otherwise what holds nothing is rounding of the mesh, some 10⁻¹⁶ of it, and moments of it say nothing of the gear.
 ///
 /// NaN or infinity makes all parts NaN.
 ///
@@ -31,8 +37,7 @@ const MOST_MESHES: usize = 64;
 /// Three real transforms; nothing is allocated.
 ///
 /// Sources: Zakrajsek, Townsend & Decker (1993), NASA TM-105950; Večeř, Kreidl & Šmíd (2005), *Condition indicators for gearbox
-/// condition monitoring systems*, Acta Polytechnica 45(6); Sait & Sharaf-Eldeen (2011),
-/// <https://doi.org/10.1007/978-1-4419-9428-8_28>.
+/// condition monitoring systems*, Acta Polytechnica 45(6).
 ///
 /// ```
 /// use prognos::spectrum::GearSignal;
@@ -90,26 +95,26 @@ impl Parted {
 }
 
 impl GearSignal {
-    /// The plan for averages of `n_samples` over `revolutions` of a shaft, with the orders of its meshes: the number of teeth of
+    /// The plan for averages over `revolutions` of a shaft, as [`SynchronousAverage`](super::SynchronousAverage) gives them, with
+    /// the orders of its meshes: the number of teeth of
     /// each gear on it, or what another mesh has by the ratio of the gears between.
     ///
     /// # Errors
-    /// `InvalidParameter` unless `n_samples` is in 2..=2^24 and a multiple of `revolutions`, there are at most 64 mesh orders,
-    /// each above 0, below the Nyquist order and, times `revolutions`, whole to 1e-6 (others have no bin of their own), and the
-    /// shaft's orders and the sidebands lie below the Nyquist order.
+    /// `InvalidParameter` unless both numbers are at least 1 and their product in 2..=2^24, there are at most 64 mesh orders,
+    /// each above 0, below the Nyquist order and, times `revolutions`, whole to 1e-6 (others have no bin of their own), the
+    /// shaft's orders and the sidebands lie below the Nyquist order, and there are at most 1,000 sidebands.
     pub fn new(
-        n_samples: usize,
+        samples_per_revolution: usize,
         revolutions: usize,
         mesh_orders: &[f64],
         shaft_orders: usize,
         sidebands: usize,
     ) -> Result<Self> {
+        let n_samples = samples_per_revolution.saturating_mul(revolutions);
         if !LENGTHS.contains(&n_samples) {
-            return Err(Error::parameter("n_samples", format!("in {LENGTHS:?}"), n_samples));
-        }
-        if revolutions == 0 || !n_samples.is_multiple_of(revolutions) {
-            let expected = format!("at least 1 and a divisor of {n_samples} samples");
-            return Err(Error::parameter("revolutions", expected, revolutions));
+            let expected = format!("with `revolutions`, together in {LENGTHS:?}");
+            let got = format!("{samples_per_revolution} and {revolutions}");
+            return Err(Error::parameter("samples_per_revolution", expected, got));
         }
         if mesh_orders.len() > MOST_MESHES {
             return Err(Error::parameter(
@@ -118,41 +123,55 @@ impl GearSignal {
                 mesh_orders.len(),
             ));
         }
-        // Twice the Nyquist order.
-        let steps = n_samples / revolutions;
+        let nyquist_order = 0.5 * samples_per_revolution as f64;
         for (name, v) in [("shaft_orders", shaft_orders), ("sidebands", sidebands)] {
-            if v >= steps.div_ceil(2) {
-                let expected = format!("below the Nyquist order, {}", 0.5 * steps as f64);
+            if v >= samples_per_revolution.div_ceil(2) {
+                let expected = format!("below the Nyquist order, {nyquist_order}");
                 return Err(Error::parameter(name, expected, v));
             }
         }
-        let mut kinds = vec![Kind::Rest; n_samples / 2 + 1];
-        let mut mark = |bin: usize, kind: Kind| {
-            if let Some(k) = kinds.get_mut(bin)
-                && *k != Kind::Regular
-            {
-                *k = kind;
-            }
-        };
-        for order in 0..=shaft_orders {
-            mark(order * revolutions, Kind::Regular);
+        if sidebands > MOST_SIDEBANDS {
+            return Err(Error::parameter(
+                "sidebands",
+                format!("at most {MOST_SIDEBANDS}"),
+                sidebands,
+            ));
         }
+        let n_bins = n_samples / 2 + 1;
+        let mut kinds = vec![Kind::Rest; n_bins];
+        kinds
+            .iter_mut()
+            .step_by(revolutions)
+            .take(shaft_orders + 1)
+            .for_each(|k| *k = Kind::Regular);
+        // How many more harmonics have a sideband here than one revolution's order before.
+        let mut begun = vec![0_i32; if sidebands > 0 { n_bins } else { 0 }];
         for &order in mesh_orders {
             let bin = order * revolutions as f64;
             if !(bin >= 0.5 && 2.0 * bin < n_samples as f64 && (bin - bin.round()).abs() <= 1e-6) {
-                let expected = format!("above 0, below {}, and whole times {revolutions}", 0.5 * steps as f64);
+                let expected = format!("above 0, below {nyquist_order}, and whole times {revolutions}");
                 return Err(Error::parameter("mesh_orders", expected, order));
             }
             let bin = bin.round() as usize;
-            for harmonic in (bin..=n_samples / 2).step_by(bin) {
-                mark(harmonic, Kind::Regular);
-                for side in (1..=sidebands).map(|s| s * revolutions) {
-                    // Those below zero come back as positive orders, and so do those above the Nyquist order.
-                    mark(harmonic.abs_diff(side), Kind::Sideband);
-                    mark(
-                        (harmonic + side).min(n_samples.saturating_sub(harmonic + side)),
-                        Kind::Sideband,
-                    );
+            for (harmonic, kind) in kinds.iter_mut().enumerate().step_by(bin).skip(1) {
+                *kind = Kind::Regular;
+                // Those at or below zero are left out.
+                let first = harmonic - sidebands.min((harmonic - 1) / revolutions) * revolutions;
+                let end = harmonic + (sidebands + 1) * revolutions;
+                begun.get_mut(first).into_iter().for_each(|b| *b += 1);
+                begun.get_mut(end).into_iter().for_each(|b| *b -= 1);
+            }
+        }
+        for i in 0..begun.len() {
+            let before = i
+                .checked_sub(revolutions)
+                .and_then(|i| begun.get(i))
+                .copied()
+                .unwrap_or(0);
+            if let (Some(n), Some(kind)) = (begun.get_mut(i), kinds.get_mut(i)) {
+                *n += before;
+                if *n > 0 && *kind == Kind::Rest {
+                    *kind = Kind::Sideband;
                 }
             }
         }
@@ -215,11 +234,16 @@ impl GearSignal {
         done.map_err(|e| Error::input("transform", "buffers of its length", e))?;
         self.part(Kind::Regular, scratch, regular)?;
         self.part(Kind::Sideband, scratch, difference)?;
+        if self.kinds.iter().all(|k| *k == Kind::Regular) && regular.iter().all(|g| g.is_finite()) {
+            regular.copy_from_slice(average);
+        }
         for ((r, g), x) in residual.iter_mut().zip(&*regular).zip(average) {
             *r = x - g;
         }
+        // Zero but for rounding is zero; NaN stays.
+        let has_rest = self.kinds.contains(&Kind::Rest);
         for (d, r) in difference.iter_mut().zip(&*residual) {
-            *d = r - *d;
+            *d = if has_rest || r.is_nan() { r - *d } else { 0.0 };
         }
         Ok(())
     }
@@ -298,7 +322,7 @@ mod tests {
     #[test]
     fn each_order_lands_in_its_part() {
         // A mesh of 12 teeth, and another shaft's of 31 / 3.
-        let plan = GearSignal::new(240, 3, &[12.0, 31.0 / 3.0], 2, 1).unwrap();
+        let plan = GearSignal::new(80, 3, &[12.0, 31.0 / 3.0], 2, 1).unwrap();
         let regular = [0.0, 1.0, 2.0, 12.0, 24.0, 36.0, 31.0 / 3.0, 62.0 / 3.0, 31.0];
         let sidebands = [11.0, 13.0, 23.0, 37.0, 28.0 / 3.0, 34.0 / 3.0, 65.0 / 3.0, 30.0, 32.0];
         let rest = [3.0, 10.0, 14.0, 5.0 / 3.0, 20.0, 38.0, 39.0];
@@ -310,11 +334,62 @@ mod tests {
         let with: Vec<f64> = parts.regular_with_sidebands().collect();
         assert!(close(&with, &lines(&[&regular[..], &sidebands].concat())));
         // Without sidebands residual and difference are one.
-        let plain = GearSignal::new(240, 3, &[12.0], 0, 0)
+        let plain = GearSignal::new(80, 3, &[12.0], 0, 0)
             .unwrap()
             .parts(&lines(&all))
             .unwrap();
         assert!(close(&plain.residual, &plain.difference));
+    }
+
+    #[test]
+    fn what_has_no_bin_is_exactly_zero_and_orders_below_zero_are_none() {
+        let x: Vec<f64> = (0..16).map(|i| f64::from(i * i % 7)).collect();
+        // Orders 0 to 8: the mesh at 4 and 8, sidebands for the rest.
+        let p = GearSignal::new(16, 1, &[4.0], 0, 3).unwrap().parts(&x).unwrap();
+        assert!(p.difference == [0.0; 16] && p.residual.iter().any(|v| v.abs() > 0.1));
+        let p = GearSignal::new(16, 1, &[1.0], 0, 3).unwrap().parts(&x).unwrap();
+        assert!(p.regular == x && p.residual == [0.0; 16] && p.difference == [0.0; 16]);
+        // A mesh of order 3 in 40: sidebands 1 and 2, not those that -1 and -2 would come back as; 19 and 20, none from beyond.
+        let kinds = |plan: GearSignal| plan.kinds.iter().map(|k| *k as u8).collect::<Vec<_>>();
+        for (revolutions, mesh, sides) in [
+            (1, 3.0, 5),
+            (1, 15.0, 4),
+            (1, 19.0, 3),
+            (3, 7.0 / 3.0, 2),
+            (2, 4.5, 7),
+            (1, 7.0, 0),
+        ] {
+            let n = 40 * revolutions;
+            let bin = f64::round(mesh * revolutions as f64) as usize;
+            let mut expected = vec![Kind::Rest as u8; n / 2 + 1];
+            for harmonic in (bin..=n / 2).step_by(bin) {
+                for side in 1..=sides {
+                    for at in [
+                        harmonic.checked_sub(side * revolutions),
+                        Some(harmonic + side * revolutions),
+                    ] {
+                        if let Some(k) = at.filter(|at| *at > 0).and_then(|at| expected.get_mut(at)) {
+                            *k = Kind::Sideband as u8;
+                        }
+                    }
+                }
+            }
+            (bin..=n / 2)
+                .step_by(bin)
+                .chain([0, revolutions])
+                .for_each(|k| expected[k] = Kind::Regular as u8);
+            assert_eq!(
+                kinds(GearSignal::new(40, revolutions, &[mesh], 1, sides).unwrap()),
+                expected,
+                "{revolutions} {mesh}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_largest_plan_is_made_soon() {
+        let plan = GearSignal::new(1 << 20, 1, &[1.0, 2.0, 3.0, 50.0], 2, 1000).unwrap();
+        assert_eq!(plan.n_samples(), 1 << 20);
     }
 
     proptest! {
@@ -339,7 +414,10 @@ mod tests {
         for (n, revolutions, mesh, shaft, sides) in [
             (1, 1, &[][..], 0, 0),
             (240, 0, &[], 0, 0),
-            (240, 7, &[], 0, 0),
+            (1 << 20, 17, &[], 0, 0),
+            (usize::MAX, 2, &[], 0, 0),
+            (1 << 24, 1, &[1.0], 2, (1 << 23) - 1),
+            (1 << 24, 1, &[1.0], 2, 1001),
             (240, 1, &[0.0], 2, 1),
             (240, 1, &[-5.0], 2, 1),
             (240, 1, &[120.0], 2, 1),

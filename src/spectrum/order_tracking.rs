@@ -23,7 +23,7 @@ use crate::{
 ///     let turned = angle.revolutions_at(f64::from(i) * 1e-4).unwrap();
 ///     2.0 * (std::f64::consts::TAU * 7.5 * turned).sin()
 /// }).collect();
-/// let plan = OrderSpectrum::new(Hertz::new(10_000.0)?, 64, 20, Taper::Hann)?;
+/// let plan = OrderSpectrum::new(64, 20, Hertz::new(10_000.0)?, Taper::Hann)?;
 /// let amplitude = plan.tracked(&x, 0.0, &angle, 10.0)?;
 /// let bin = plan.nearest_bin(7.5).unwrap();
 /// assert!(plan.order(bin) == 7.5 && (amplitude[bin] - 2.0).abs() < 1e-3);
@@ -44,12 +44,12 @@ pub struct OrderScratch {
 }
 
 impl OrderSpectrum {
-    /// The plan for waveforms at `rate` and windows of this many revolutions.
+    /// The plan for windows of this many revolutions, of waveforms at `rate`.
     ///
     /// # Errors
     /// `InvalidParameter` unless `samples_per_revolution` is in 2..=65,536 and `revolutions` at least 1, their product at most
     /// 2^24.
-    pub fn new(rate: Hertz, samples_per_revolution: usize, revolutions: usize, taper: Taper) -> Result<Self> {
+    pub fn new(samples_per_revolution: usize, revolutions: usize, rate: Hertz, taper: Taper) -> Result<Self> {
         let resampler = AngularResampler::new(samples_per_revolution, rate)?;
         let n = samples_per_revolution.saturating_mul(revolutions);
         if revolutions == 0 || n > 1 << 24 {
@@ -184,7 +184,7 @@ mod tests {
         let times = trigger.pulse_times(&pulse, hz).unwrap();
         let reading = Tachometer::new(1.0).unwrap().read(&times).unwrap();
         let angle = reading.whole().unwrap();
-        let plan = OrderSpectrum::new(hz, 64, 60, Taper::Rectangular).unwrap();
+        let plan = OrderSpectrum::new(64, 60, hz, Taper::Rectangular).unwrap();
         let (mut scratch, mut out) = (plan.new_scratch(), vec![0.0; plan.n_bins()]);
         plan.tracked_into(&x, 0.0, angle, 10.0, &mut scratch, &mut out).unwrap();
         let mut rest = out.clone();
@@ -211,10 +211,10 @@ mod tests {
     fn bad_plans_and_windows_are_refused_and_nan_is_nan() {
         let hz = Hertz::new(1000.0).unwrap();
         for (steps, revolutions) in [(1, 10), (64, 0), (65_536, 257), (64, usize::MAX)] {
-            let e = OrderSpectrum::new(hz, steps, revolutions, Taper::Hann).unwrap_err();
+            let e = OrderSpectrum::new(steps, revolutions, hz, Taper::Hann).unwrap_err();
             assert_eq!(e.kind(), ErrorKind::InvalidParameter);
         }
-        let plan = OrderSpectrum::new(hz, 16, 10, Taper::Hann).unwrap();
+        let plan = OrderSpectrum::new(16, 10, hz, Taper::Hann).unwrap();
         let angle = ShaftAngle::of_profile(&[0.0, 1.0], &[1200.0, 1200.0]).unwrap();
         assert!(plan.tracked(&[0.0; 300], 0.0, &angle, 0.0).is_err());
         assert!(
@@ -227,7 +227,7 @@ mod tests {
             plan.nearest_bin(-1.0).is_none() && plan.nearest_bin(f64::NAN).is_none() && plan.nearest_bin(8.2).is_none()
         );
         assert_eq!(plan.nearest_bin(8.0), Some(80));
-        let other = OrderSpectrum::new(hz, 16, 9, Taper::Hann).unwrap();
+        let other = OrderSpectrum::new(16, 9, hz, Taper::Hann).unwrap();
         let (mut scratch, mut out) = (other.new_scratch(), vec![0.0; plan.n_bins()]);
         assert!(
             plan.tracked_into(&[0.0; 1001], 0.0, &angle, 0.0, &mut scratch, &mut out)

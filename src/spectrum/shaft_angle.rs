@@ -9,7 +9,8 @@ const MOST_STEPS: usize = 60;
 ///
 /// Between knots the angle is a cubic with given speeds at both ends: it rises strictly, and a constant acceleration is met
 /// exactly. Knots come from [`Tachometer`](super::Tachometer), the angle counted from the first pulse of the stretch, or from
-/// speeds measured otherwise ([`of_profile`](ShaftAngle::of_profile)), counted from the first of them.
+/// speeds measured otherwise ([`of_profile`](ShaftAngle::of_profile)), counted from the first of them. Seconds count from the
+/// start of the record, not from the epoch, where a double resolves but 2e-7 s.
 ///
 /// # Cost
 /// A binary search among the knots a question, and some five steps more to find a time.
@@ -215,6 +216,7 @@ impl ShaftAngle {
 /// `r(s) = r0 + s (c1 + s (c2 + s c3))`, `s` from 0 to 1.
 struct Segment {
     start: Knot,
+    end: Knot,
     length_s: f64,
     rise: f64,
     c: [f64; 3],
@@ -227,14 +229,20 @@ impl Segment {
         let (m0, m1) = (a.speed * length_s, b.speed * length_s);
         Self {
             start: *a,
+            end: *b,
             length_s,
             rise,
             c: [m0, 3.0 * rise - 2.0 * m0 - m1, m0 + m1 - 2.0 * rise],
         }
     }
 
-    /// Angle and speed.
+    /// Angle and speed; at the knots exactly theirs.
     fn at(&self, s: f64) -> (f64, f64) {
+        for (is_there, knot) in [(s <= 0.0, self.start), (s >= 1.0, self.end)] {
+            if is_there {
+                return (knot.revolutions, knot.speed);
+            }
+        }
         let (rise, slope) = self.rise_at(s);
         (self.start.revolutions + rise, slope / self.length_s)
     }
@@ -246,6 +254,17 @@ impl Segment {
 
     /// Newton's steps, halving where one leaves what is known to hold the answer.
     fn passing(&self, revolutions: f64) -> Passing {
+        for (is_there, knot) in [
+            (revolutions <= self.start.revolutions, self.start),
+            (revolutions >= self.end.revolutions, self.end),
+        ] {
+            if is_there {
+                return Passing {
+                    time_s: knot.time_s,
+                    speed: knot.speed,
+                };
+            }
+        }
         let wanted = revolutions - self.start.revolutions;
         let (mut lo, mut hi, mut s) = (0.0, 1.0, (wanted / self.rise).clamp(0.0, 1.0));
         for _ in 0..MOST_STEPS {
@@ -328,7 +347,7 @@ mod tests {
             let pulses: Vec<_> = steps.iter().map(|(t, r)| { let p = sum; sum = (sum.0 + t, sum.1 + r); p }).collect();
             let angle = ShaftAngle::through(&pulses).unwrap();
             for (t, r) in &pulses {
-                prop_assert!((angle.revolutions_at(*t).unwrap() - r).abs() < 1e-12);
+                prop_assert_eq!((angle.revolutions_at(*t), angle.time_at(*r)), (Some(*r), Some(*t)));
             }
             let r = at * angle.n_revolutions();
             let t = angle.time_at(r).unwrap();

@@ -6,6 +6,7 @@ use crate::{
     quantity::Hertz,
     signal::MedianFilter,
 };
+use serde::{Deserialize, Serialize};
 
 /// How far an interval may differ from the running median, as a share of it, and still count as one interval.
 const TOLERANCE: f64 = 0.4;
@@ -21,7 +22,8 @@ const MOST_BRIDGED: usize = 100;
 const MOST_PULSES: usize = 1 << 24;
 
 /// Which edge of a pulse counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum PulseEdge {
     /// The rising one.
     #[default]
@@ -43,11 +45,36 @@ pub enum PulseEdge {
 /// assert_eq!(trigger.pulse_times(&x, Hertz::new(10.0)?)?, [0.1625, 0.85]);
 /// # Ok::<(), prognos::Error>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "TriggerData", into = "TriggerData")]
 pub struct PulseTrigger {
     threshold: f64,
     hysteresis: f64,
     edge: PulseEdge,
+}
+
+#[derive(Serialize, Deserialize)]
+struct TriggerData {
+    threshold: f64,
+    hysteresis: f64,
+    edge: PulseEdge,
+}
+
+impl TryFrom<TriggerData> for PulseTrigger {
+    type Error = Error;
+    fn try_from(data: TriggerData) -> Result<Self> {
+        Self::new(data.threshold, data.hysteresis, data.edge)
+    }
+}
+
+impl From<PulseTrigger> for TriggerData {
+    fn from(t: PulseTrigger) -> Self {
+        Self {
+            threshold: t.threshold,
+            hysteresis: t.hysteresis,
+            edge: t.edge,
+        }
+    }
 }
 
 impl PulseTrigger {
@@ -118,7 +145,11 @@ impl PulseTrigger {
                     return Err(Error::input("pulses", "at most 2^24", "more"));
                 }
                 // Armed, the sample before was finite and below.
-                out.push((i as f64 - 1.0 + (high - before) / (v - before)) / rate.get());
+                let share = match v - before {
+                    rise if rise.is_finite() => (high - before) / rise,
+                    _ => (0.5 * high - 0.5 * before) / (0.5 * v - 0.5 * before),
+                };
+                out.push((i as f64 - 1.0 + share) / rate.get());
                 armed = false;
             } else if v < high && v <= low {
                 armed = true;
@@ -156,6 +187,8 @@ impl PulseTrigger {
 /// revolution breaks until the shaft has come up. The number of pulses alone says nothing of direction: a shaft that stops
 /// and comes back shows as a long interval at best. [`slowest_rpm`](Tachometer::slowest_rpm) tells a standing shaft.
 ///
+/// Instants are seconds from the start of the record, not from the epoch, where a double resolves but 2e-7 s.
+///
 /// Between pulses the speed is taken as smooth. Uneven spacing of the marks on a wheel of several shows as a modulation at
 /// the order of the shaft.
 ///
@@ -176,11 +209,42 @@ impl PulseTrigger {
 /// assert!((angle.revolutions_at(0.5).unwrap() - 10.0).abs() < 1e-9);
 /// # Ok::<(), prognos::Error>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "TachometerData", into = "TachometerData")]
 pub struct Tachometer {
     pulses_per_revolution: f64,
     most_bridged: usize,
-    longest_s: f64,
+    slowest_rpm: Option<f64>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct TachometerData {
+    pulses_per_revolution: f64,
+    #[serde(default)]
+    most_bridged: usize,
+    #[serde(default)]
+    slowest_rpm: Option<f64>,
+}
+
+impl TryFrom<TachometerData> for Tachometer {
+    type Error = Error;
+    fn try_from(data: TachometerData) -> Result<Self> {
+        let tachometer = Self::new(data.pulses_per_revolution)?.bridging(data.most_bridged)?;
+        match data.slowest_rpm {
+            Some(rpm) => tachometer.slowest_rpm(rpm),
+            None => Ok(tachometer),
+        }
+    }
+}
+
+impl From<Tachometer> for TachometerData {
+    fn from(t: Tachometer) -> Self {
+        Self {
+            pulses_per_revolution: t.pulses_per_revolution,
+            most_bridged: t.most_bridged,
+            slowest_rpm: t.slowest_rpm,
+        }
+    }
 }
 
 /// A gap in a pulse train.
@@ -221,7 +285,7 @@ impl Tachometer {
         Ok(Self {
             pulses_per_revolution,
             most_bridged: 0,
-            longest_s: f64::INFINITY,
+            slowest_rpm: None,
         })
     }
 
@@ -246,7 +310,8 @@ impl Tachometer {
     /// # Errors
     /// `InvalidParameter` unless the speed is finite and above 0.
     pub fn slowest_rpm(mut self, rpm: f64) -> Result<Self> {
-        self.longest_s = 1.0 / (Hertz::from_rpm(rpm)?.get() * self.pulses_per_revolution);
+        Hertz::from_rpm(rpm)?;
+        self.slowest_rpm = Some(rpm);
         Ok(self)
     }
 
@@ -275,6 +340,9 @@ impl Tachometer {
                 format!("{} of {}", surplus_s.len(), pulse_times_s.len()),
             ));
         }
+        let longest_s = self
+            .slowest_rpm
+            .map_or(f64::INFINITY, |rpm| 60.0 / (rpm * self.pulses_per_revolution));
         let intervals = differences(&pulses);
         let expected = MedianFilter::new(MEDIAN_WIDTH)?.apply(&intervals)?;
         let regular: Vec<bool> = intervals
@@ -297,7 +365,7 @@ impl Tachometer {
             } else {
                 self.intervals_in(i, &intervals, &regular)
             };
-            let n = n.filter(|n| (end_s - start_s) / *n as f64 <= self.longest_s);
+            let n = n.filter(|n| (end_s - start_s) / *n as f64 <= longest_s);
             let n_missing = n.unwrap_or(1) - 1;
             let gap = PulseGap {
                 start_s,
@@ -549,6 +617,48 @@ mod tests {
                 prop_assert!(reading.bridged().iter().all(|g| (1..=bridged).contains(&g.n_missing)));
                 prop_assert_eq!(reading.whole().is_ok(), reading.unusable().is_empty());
             }
+        }
+    }
+
+    #[test]
+    fn huge_waveforms_are_timed() {
+        let trigger = PulseTrigger::new(0.0, 1.0, PulseEdge::Rising).unwrap();
+        let x = [f64::MIN, f64::MAX, -1e308, 1.5e308, -5e-324, 5e-324];
+        assert_eq!(trigger.pulse_times(&x, hz(1.0)).unwrap()[0], 0.5);
+        for x in [x, x.map(|v| -v)] {
+            for edge in [PulseEdge::Rising, PulseEdge::Falling] {
+                let trigger = PulseTrigger::halfway(&x, edge).unwrap();
+                let times = trigger.pulse_times(&x, hz(1.0)).unwrap();
+                assert!(
+                    !times.is_empty() && times.iter().all(|t| (0.0..=5.0).contains(t)),
+                    "{times:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn settings_are_read_back_through_their_checks() {
+        let trigger = PulseTrigger::new(2.5, 1.0, PulseEdge::Falling).unwrap();
+        let text = serde_json::to_string(&trigger).unwrap();
+        assert_eq!(text, r#"{"threshold":2.5,"hysteresis":1.0,"edge":"falling"}"#);
+        assert_eq!(serde_json::from_str::<PulseTrigger>(&text).unwrap(), trigger);
+        assert!(serde_json::from_str::<PulseTrigger>(&text.replace("1.0", "-1.0")).is_err());
+        let plain = Tachometer::new(60.0).unwrap();
+        for tacho in [plain, plain.bridging(2).unwrap().slowest_rpm(300.0).unwrap()] {
+            let text = serde_json::to_string(&tacho).unwrap();
+            assert_eq!(serde_json::from_str::<Tachometer>(&text).unwrap(), tacho);
+        }
+        assert_eq!(
+            serde_json::from_str::<Tachometer>(r#"{"pulses_per_revolution":60.0}"#).unwrap(),
+            plain
+        );
+        for bad in [
+            r#"{"pulses_per_revolution":0.0}"#,
+            r#"{"pulses_per_revolution":1.0,"most_bridged":101}"#,
+            r#"{"pulses_per_revolution":1.0,"slowest_rpm":-1.0}"#,
+        ] {
+            assert!(serde_json::from_str::<Tachometer>(bad).is_err(), "{bad}");
         }
     }
 

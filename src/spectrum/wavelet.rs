@@ -4,9 +4,11 @@ use crate::error::{Error, Result};
 
 /// An orthonormal wavelet with compact support, by its low-pass filter.
 ///
-/// The filters are the solutions, to the last bit of a double, of the equations that define them: `Σ h[k] h[k + 2 m] = δ(m)`
-/// and `Σ (-1)^k k^m h[k] = 0` for as many `m` as there are vanishing moments, taken in the order in which analysis convolves
-/// them (`dec_lo` of PyWavelets). The high-pass is `g[k] = (-1)^(k + 1) h[F - 1 - k]`.
+/// The filters are solutions, to the last bit of a double, of the equations that define them: `Σ h[k] h[k + 2 m] = δ(m)` and
+/// `Σ (-1)^k k^m h[k] = 0` for as many `m` as there are vanishing moments, taken in the order in which analysis convolves them
+/// (`dec_lo` of PyWavelets, which rounds some of them otherwise). Of the solutions Daubechies' have all zeros but those at -1 on
+/// one side of the unit circle (turned round, the filters are of minimum phase); the symlet has that choice of zeros whose
+/// phase is the straightest. The high-pass is `g[k] = (-1)^(k + 1) h[F - 1 - k]`.
 ///
 /// Source: Daubechies, *Ten Lectures on Wavelets* (SIAM, 1992), <https://doi.org/10.1137/1.9781611970104>.
 ///
@@ -142,9 +144,9 @@ const DB8: [f64; 16] = [
     -0.044088253930794755,
     -0.017369301001807547,
     0.12874742662047847,
-    0.00047248457391328133,
+    0.0004724845739132828,
     -0.2840155429615469,
-    -0.015829105256349302,
+    -0.015829105256349306,
     0.5853546836542067,
     0.6756307362972898,
     0.31287159091429995,
@@ -157,8 +159,8 @@ const DB9: [f64; 18] = [
     0.0018476468830562265,
     -0.00428150368246343,
     -0.004723204757751397,
-    0.0223616621236791,
-    0.00025094711483145186,
+    0.022361662123679096,
+    0.00025094711483145197,
     -0.06763282906132997,
     0.03072568147933338,
     0.14854074933810638,
@@ -167,7 +169,7 @@ const DB9: [f64; 18] = [
     0.13319738582500756,
     0.6572880780513005,
     0.6048231236901112,
-    0.24383467461259037,
+    0.24383467461259034,
     0.038077947363878345,
 ];
 const DB10: [f64; 20] = [
@@ -176,11 +178,11 @@ const DB10: [f64; 20] = [
     -0.00011646685512928545,
     -0.0006858566949597116,
     0.001992405295185056,
-    0.0013953517470529013,
+    0.001395351747052901,
     -0.010733175483330575,
-    0.003606553566956169,
+    0.0036065535669561697,
     0.033212674059341,
-    -0.02945753682187581,
+    -0.029457536821875813,
     -0.07139414716639708,
     0.09305736460357235,
     0.12736934033579325,

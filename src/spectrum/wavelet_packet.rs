@@ -31,7 +31,7 @@ const MOST_LEVELS: u32 = 16;
 /// `F` multiplications a sample and level; nothing is allocated.
 ///
 /// Sources: Coifman & Wickerhauser (1992), <https://doi.org/10.1109/18.119732>; Yen & Lin (2000), for condition monitoring,
-/// <https://doi.org/10.1109/41.847906>.
+/// *IEEE Transactions on Industrial Electronics* 47(3), 650-667.
 ///
 /// ```
 /// use prognos::{quantity::Hertz, spectrum::{Wavelet, WaveletPacket}};
@@ -39,7 +39,7 @@ const MOST_LEVELS: u32 = 16;
 /// let x: Vec<f64> = (0..256).map(|i| (std::f64::consts::TAU * 0.22 * f64::from(i)).sin()).collect();
 /// let energies = plan.energies(&x)?;
 /// let largest = (0..8).max_by(|a, b| energies[*a].total_cmp(&energies[*b])).unwrap();
-/// assert_eq!(plan.band_hz(largest), (187.5, 250.0));
+/// assert_eq!(plan.band_hz(largest), Some((187.5, 250.0)));
 /// let total: f64 = x.iter().map(|v| v * v).sum();
 /// assert!((energies.iter().sum::<f64>() - total).abs() < 1e-12 * total);
 /// # Ok::<(), prognos::Error>(())
@@ -123,10 +123,10 @@ impl WaveletPacket {
         self.n >> self.level
     }
 
-    /// The nominal edges of a band.
-    pub fn band_hz(&self, band: usize) -> (f64, f64) {
+    /// The nominal edges of a band; none beyond the last.
+    pub fn band_hz(&self, band: usize) -> Option<(f64, f64)> {
         let width = 0.5 * self.rate.get() / self.n_bands() as f64;
-        (band as f64 * width, (band + 1) as f64 * width)
+        (band < self.n_bands()).then_some((band as f64 * width, (band as f64 + 1.0) * width))
     }
 
     /// Work space for one thread.
@@ -149,6 +149,16 @@ impl WaveletPacket {
         self.decompose(x, scratch)?;
         out.copy_from_slice(&scratch.coefficients);
         Ok(())
+    }
+
+    /// The coefficients, in memory of their own.
+    ///
+    /// # Errors
+    /// As [`coefficients_into`](WaveletPacket::coefficients_into).
+    pub fn coefficients(&self, x: &[f64]) -> Result<Vec<f64>> {
+        let mut scratch = self.new_scratch();
+        self.decompose(x, &mut scratch)?;
+        Ok(scratch.coefficients)
     }
 
     /// Writes the energy of each band, the sum of the squares of its coefficients: those of all bands add up to that of the
@@ -275,7 +285,7 @@ mod tests {
                 let e = p.energies(&x).unwrap();
                 // The rest leaks over the edges of the levels above, mostly into one neighbour.
                 assert!(e[band] > 0.6 * 512.0, "{} {band}: {e:?}", w.name());
-                let (lo, hi) = p.band_hz(band);
+                let (lo, hi) = p.band_hz(band).unwrap();
                 assert!(lo < 1000.0 * f && 1000.0 * f < hi);
             }
         }
@@ -287,6 +297,7 @@ mod tests {
         let mut out = [0.0; 4];
         p.coefficients_into(&[1.0, 2.0, 4.0, 8.0], &mut p.new_scratch(), &mut out)
             .unwrap();
+        assert_eq!(p.coefficients(&[1.0, 2.0, 4.0, 8.0]).unwrap(), out);
         // By frequency: ++++, ++--, +--+, +-+- over 2, their signs those of the filters.
         let expected = [7.5, -4.5, 1.5, -2.5];
         assert!(
@@ -353,5 +364,7 @@ mod tests {
             assert!(p.energies(&x).unwrap().iter().all(|v| !v.is_finite()));
         }
         assert_eq!(p.energies(&[0.0; 64]).unwrap(), [0.0; 8]);
+        assert_eq!(p.band_hz(7), Some((437.5, 500.0)));
+        assert!(p.band_hz(8).is_none() && p.band_hz(usize::MAX).is_none());
     }
 }
