@@ -267,7 +267,8 @@ impl IirFilter {
     /// Both ends are extended by [`n_padding`](IirFilter::n_padding) samples, turned about the end sample (`2 x[0] - x[i]`),
     /// and each run starts steady: padding as in SciPy's `sosfiltfilt` with its defaults. Bad samples (as in streaming) are bridged by a
     /// straight line between their neighbours, at the ends by the nearest, and NaN in the result; without a good sample all of
-    /// it is NaN. Where values overflow within a filter of given coefficients the result is NaN.
+    /// it is NaN. Where values overflow within a filter of given coefficients the result is NaN, there and
+    /// where the filter carries it.
     ///
     /// Ten multiplications a sample and section; nothing is allocated after the first call of that length.
     ///
@@ -666,6 +667,14 @@ mod tests {
         }
         let loud = IirFilter::from_sections(rate(), &[[1e160, 0.0, 0.0, 1.0, 0.0, 0.0]]).unwrap();
         assert!(loud.zero_phase(&[1.0; 40]).unwrap().iter().all(|v| v.is_nan()));
+        // Where the backward run meets a lone sample, its sum alone overflows.
+        let mut x = [0.0; 40];
+        x[20] = 1.0;
+        let y = loud.zero_phase(&x).unwrap();
+        assert!(
+            y[20].is_nan() && y[30] == 0.0 && y.iter().all(|v| !v.is_infinite()),
+            "{y:?}"
+        );
     }
 
     #[test]
