@@ -23,7 +23,7 @@ pub(super) fn ln(x: f64) -> f64 {
     let high = 1.0 / 19.0 + z * (1.0 / 21.0);
     let series = low + z4 * (middle + z4 * high);
     // ln 2 in two parts, the first of which times an exponent is exact.
-    let (ln2_high, ln2_low) = (6.931_471_803_691_238_16e-1, 1.908_214_929_270_587_70e-10);
+    let (ln2_high, ln2_low) = (0.693_147_180_369_123_8, 1.908_214_929_270_587_7e-10);
     exponent * ln2_high + (2.0 * s + (2.0 * s * z * series + exponent * ln2_low))
 }
 
