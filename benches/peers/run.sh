@@ -32,7 +32,7 @@ fi
 ours=$(cargo bench --locked --bench peers --no-run --message-format=json-render-diagnostics |
     "$venv/bin/python" -c '
 import json, sys
-built = (json.loads(line) for line in sys.stdin)
+built = [json.loads(line) for line in sys.stdin]  # all, or cargo writes into a closed pipe
 print(next(b["executable"] for b in built if b.get("target", {}).get("name") == "peers" and b.get("executable")))')
 
 exec "$venv/bin/python" "$here/run.py" --ours "$ours" --data "$target/peers-data" "$@"
