@@ -1,9 +1,6 @@
 //! Quantiles of all windows of a signal, by sorting it in blocks.
 
-use super::{
-    quantile::{between, rank_of},
-    recent::comparable,
-};
+use super::recent::comparable;
 
 /// Rows of a block at least.
 const LEAST_BLOCK: usize = 64;
@@ -275,4 +272,23 @@ impl Cursor {
             self.below += 1;
         }
     }
+}
+
+/// Which ranks of `n >= 1` sorted values a quantile lies between: the lower, and how far above it.
+#[inline]
+pub(super) fn rank_of(q: f64, n: usize) -> (usize, f64) {
+    let h = q * (n - 1) as f64;
+    let rank = (h as usize).min(n - 1);
+    (rank, h - rank as f64)
+}
+
+/// The value that lies the part `t` of the way from `a` to `b`, from the nearer of both.
+#[inline]
+pub(super) fn between(a: f64, b: f64, t: f64) -> f64 {
+    let apart = b - a;
+    if !apart.is_finite() {
+        return a * (1.0 - t) + b * t;
+    }
+    let v = if t < 0.5 { a + apart * t } else { b - apart * (1.0 - t) };
+    v + 0.0
 }
