@@ -24,7 +24,7 @@ use frequency::{Evenness, Shape};
 use quantile::{QuantileScratch, Quantiles};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
-use std::{fmt, ops::Range, sync::Arc};
+use std::{collections::HashSet, fmt, ops::Range, sync::Arc};
 use time::{Differences, Magnitudes, Moments};
 
 /// The shortest window that has features.
@@ -181,7 +181,8 @@ struct Needs {
 pub struct WaveformParams(WaveformSettings);
 
 impl WaveformParams {
-    /// The features by name, and sets of them, in the order of their columns; the set `vibration` unless changed.
+    /// The features by name, and sets of them, in the order of their columns; the set `vibration` unless changed. What is named
+    /// twice, or is in two sets, is one column.
     pub fn features<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
         self.0.features = names.into_iter().map(Into::into).collect();
         self
@@ -205,7 +206,7 @@ impl WaveformParams {
     /// The extractor.
     ///
     /// # Errors
-    /// `InvalidParameter` where a name stands for no feature, comes twice, or has a number out of its range; where a band
+    /// `InvalidParameter` where a name stands for no feature or has a number out of its range; where a band
     /// has not `0 <= lo < hi <= rate / 2` or holds no bin of windows this short, or lobes of harmonics overlap or lie
     /// beyond the Nyquist frequency; where windows are shorter than 4 samples; without features or channels, or where a
     /// channel's name is empty or taken.
@@ -627,9 +628,13 @@ impl TryFrom<WaveformSettings> for WaveformExtractor {
                 length,
             ));
         }
-        let mut features = Vec::new();
+        let (mut features, mut seen) = (Vec::new(), HashSet::new());
         for name in &settings.features {
-            features.extend(feature::named(name, settings.rate)?);
+            // What is in several sets is one column, where it comes first.
+            let new = feature::named(name, settings.rate)?
+                .into_iter()
+                .filter(|f| seen.insert(f.to_string()));
+            features.extend(new);
             let n_columns = features.len().saturating_mul(settings.channels.len());
             if n_columns > MAX_FEATURES {
                 let expected = format!("at most {MAX_FEATURES} columns");
@@ -749,7 +754,6 @@ mod tests {
             vec![(f64::NAN, 5.0)],
             vec![(0.0, f64::NAN)],
             vec![(0.0, f64::INFINITY)],
-            vec![(0.0, 100.0), (0.0, 100.0)],
             vec![(12.0, 18.0)], // bins are 10 Hz apart
         ] {
             let e = banded(1, 1000.0, 100, &bands).build().unwrap_err();
@@ -879,12 +883,14 @@ mod tests {
             assert_eq!(e.kind(), ErrorKind::InvalidParameter, "{name}: {e}");
             assert!(e.to_string().contains(name), "{name}: {e}");
         }
-        for twice in [
-            ["rms", "rms"],
-            ["vibration", "bands_10"],
-            ["quantile_0.5", "quantile_0.50"],
+        for (names, once) in [
+            (["rms", "rms"], 1),
+            (["vibration", "bands_10"], 14),
+            (["time", "rms"], 18),
+            (["quantile_0.5", "quantile_0.50"], 1),
         ] {
-            assert!(params(1, 1000.0, 100).features(twice).build().is_err(), "{twice:?}");
+            let e = params(1, 1000.0, 100).features(names).build().unwrap();
+            assert_eq!(e.schema().len(), once, "{names:?}");
         }
         assert!(params(1, 1000.0, 100).features([""; 0]).build().is_err());
         let many = (1..=10_000).map(|n| format!("bands_{n}"));
