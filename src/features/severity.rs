@@ -45,7 +45,7 @@ impl fmt::Display for SeverityEdition {
     }
 }
 
-/// What kind of machine it is; by rated power, or by the height of the shaft for electrical machines.
+/// What kind of machine it is, none of them for 15 kW or less; by rated power, or by the height of the shaft for electrical machines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -133,7 +133,7 @@ pub enum SeverityQuantity {
 /// let pump_motor = SeverityLimits::new(SeverityEdition::default(), MachineGroup::Medium, Mounting::Rigid)?;
 /// let severity = pump_motor.of_velocity(3.1);
 /// assert_eq!(severity.zone, Some(SeverityZone::C));
-/// assert_eq!(severity.to_string(), "zone C by ISO 20816-3:2022: 3.1 mm/s RMS (A/B 1.4, B/C 2.8, C/D 4.5)");
+/// assert_eq!(severity.to_string(), "zone C by ISO 20816-3:2022: 3.10 mm/s RMS (A/B 1.4, B/C 2.8, C/D 4.5)");
 /// # Ok::<(), prognos::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -196,6 +196,10 @@ impl SeverityLimits {
     }
 
     /// The band in hertz over which velocity is to be measured, for a machine that turns at `shaft`.
+    ///
+    /// From acceleration: [`Integrator`](crate::signal::Integrator), whose high-pass rises from a stop frequency to the lower
+    /// end of this band (8 to 10 Hz, say: that pair is no band), then a low-pass at the upper end
+    /// ([`Butterworth`](crate::signal::Butterworth)), then RMS.
     pub fn band_hz(shaft: crate::quantity::Hertz) -> (f64, f64) {
         (if shaft.rpm() < 600.0 { 2.0 } else { 10.0 }, 1000.0)
     }
@@ -278,7 +282,7 @@ impl fmt::Display for Severity {
         let [ab, bc, cd] = self.boundaries;
         write!(
             f,
-            " by {}: {} {unit} RMS (A/B {ab}, B/C {bc}, C/D {cd})",
+            " by {}: {:.2} {unit} RMS (A/B {ab}, B/C {bc}, C/D {cd})",
             self.edition, self.value
         )
     }

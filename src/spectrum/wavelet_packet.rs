@@ -73,6 +73,14 @@ impl WaveletPacket {
         }
         let deepest = Self::deepest_level(n_samples, wavelet);
         if !(1..=deepest).contains(&level) {
+            let step = 1_usize << level.min(MOST_LEVELS);
+            if !n_samples.is_multiple_of(step) && level <= MOST_LEVELS {
+                let expected = format!(
+                    "a multiple of {step} for level {level}, such as {}",
+                    n_samples / step * step
+                );
+                return Err(Error::parameter("n_samples", expected, n_samples));
+            }
             let expected = format!("in 1..={deepest} for {n_samples} samples and {}", wavelet.name());
             return Err(Error::parameter("level", expected, level));
         }
