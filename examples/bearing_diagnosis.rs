@@ -32,10 +32,10 @@ struct Arguments {
     #[arg(long, default_value = "DE")]
     channel: String,
     /// Samples a second of `--file`.
-    #[arg(long)]
+    #[arg(long, requires = "file", allow_negative_numbers = true)]
     rate: Option<f64>,
     /// Revolutions a minute; from the file, or nominal by load, unless given.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     rpm: Option<f64>,
     /// The bearing at the channel, by its name in the catalogue.
     #[arg(long, default_value = "6205-2RS JEM")]
@@ -71,6 +71,15 @@ fn run(arguments: &Arguments) -> Result<()> {
     let orders = bearing::find(&arguments.bearing)?.orders;
     let mut wrong = WrongGeometries::new(orders, arguments.wrong_geometries);
     let mut table = Table::default();
+    // A speed by hand that contradicts the record's own is worth a word: every line depends on it.
+    let speed = |recorded: Option<f64>| {
+        if let (Some(given), Some(recorded)) = (arguments.rpm, recorded)
+            && (given / recorded - 1.0).abs() > 0.02
+        {
+            eprintln!("warning: --rpm {given} is used, but the record says {recorded} rpm");
+        }
+        speed(arguments.rpm.or(recorded))
+    };
     let mut judge = |record: Record| -> Result<()> {
         let measured = BearingRecord::measure(&record.samples, record.rate, record.shaft)?;
         let report = measured.judge(&orders);
@@ -86,7 +95,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         (Some(dir), _) => {
             for entry in cwru::read_index(dir)? {
                 let loaded = entry.load()?;
-                let rpm = arguments.rpm.or(loaded.rpm).or(cwru::nominal_rpm(entry.load_hp));
+                let rpm = loaded.rpm.or(cwru::nominal_rpm(entry.load_hp));
                 judge(Record {
                     name: entry.record.to_string(),
                     truth: Some(truth(entry.fault)),
@@ -105,7 +114,7 @@ fn run(arguments: &Arguments) -> Result<()> {
                 truth: None,
                 samples: channel(&loaded, &arguments.channel)?,
                 rate,
-                shaft: speed(arguments.rpm.or(loaded.rpm))?,
+                shaft: speed(loaded.rpm)?,
             })?;
         }
         (None, None) => {
@@ -176,12 +185,32 @@ fn json(record: &Record, report: &BearingReport) -> serde_json::Value {
             })
         })
         .collect();
+    let candidates: Vec<_> = report
+        .candidates
+        .iter()
+        .map(|c| {
+            serde_json::json!({
+                "fault": c.fault,
+                "nominal_order": c.nominal_order,
+                "order": c.order,
+                "slip_percent": c.slip_percent,
+                "score": c.score,
+                "modulation_percent": c.modulation_percent,
+            })
+        })
+        .collect();
     serde_json::json!({
         "record": record.name,
         "truth": record.truth,
         "verdict": report.verdict,
         "confidence": report.confidence,
         "shaft_hz": report.shaft_hz,
+        "stated_shaft_hz": record.shaft.get(),
+        "shaft_is_refined": report.shaft_is_refined,
+        "kurtosis": report.kurtosis,
+        "strongest_order": report.strongest_order,
+        "strongest_score": report.strongest_score,
+        "candidates": candidates,
         "lines": lines,
         "evidence": report.evidence,
     })

@@ -208,7 +208,9 @@ impl fmt::Display for BearingReport {
 /// 6. Otherwise the bearing is `healthy` where kurtosis is below 4 and no comb stands out in either spectrum; else
 ///    `undetermined`, with the reasons, and a hint where lines of the cage stand out.
 ///
-/// Channel, speed and bearing must belong together. Faults that do not strike (wear, lubrication) are not seen.
+/// Channel, speed and bearing must belong together: a speed that is off by more than the 2% of step 2 puts every line of the
+/// bearing in a wrong place, and harmonics of the shaft may seem to confirm it. Faults that do not strike (wear, lubrication)
+/// are not seen.
 ///
 /// # Bad records
 /// A record that is shorter than 25 turns, holds NaN or infinity, does not vary, or has fewer than 64 samples a turn is
@@ -220,6 +222,18 @@ impl fmt::Display for BearingReport {
 /// Sources: Randall & Antoni (2011), <https://doi.org/10.1016/j.ymssp.2010.07.017>; Borghesani et al. (2013),
 /// <https://doi.org/10.1016/j.ymssp.2012.11.001>; Smith & Randall (2015), <https://doi.org/10.1016/j.ymssp.2015.04.021>, on
 /// which records of the CWRU rig are hard.
+///
+/// ```
+/// use prognos::{diagnose::bearing::{BearingDiagnosis, BearingVerdict}, features::bearing, quantity::{Hertz, Seed}};
+/// use prognos::simulate::{BearingCondition, BearingVibration};
+/// let (orders, rate, shaft) = (bearing::find("6205-2RS JEM")?.orders, Hertz::new(12_000.0)?, Hertz::from_rpm(1772.0)?);
+/// let acceleration_g =
+///     BearingVibration::params(orders, rate, shaft).condition(BearingCondition::OuterRace).generate(5.0, Seed(1))?;
+/// let report = BearingDiagnosis::new(orders).diagnose(&acceleration_g, rate, shaft)?;
+/// assert_eq!(report.verdict, BearingVerdict::OuterRace);
+/// println!("{report}"); // the verdict and what led to it
+/// # Ok::<(), prognos::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BearingDiagnosis {
     orders: BearingOrders,

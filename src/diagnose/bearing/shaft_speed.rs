@@ -11,6 +11,8 @@ use crate::{
 const TOLERANCE: f64 = 0.02;
 /// Speeds that are tried on either side of the stated one.
 const STEPS: i32 = 80;
+/// A best speed this near the last one tried may be the foot of a better one beyond.
+const EDGE: usize = 4;
 /// Harmonics of the shaft that are looked at.
 const HARMONICS: u32 = 8;
 /// A line counts up to this many nepers above its surroundings, so that one strong line does not decide alone.
@@ -54,7 +56,7 @@ pub(super) fn refine(signals: [&[f64]; 2], rate: Hertz, stated: Hertz) -> Result
     }
     let best = (0..heights.len()).max_by(|&a, &b| heights[a].total_cmp(&heights[b]));
     match best {
-        Some(i) if i > 0 && i + 1 < factors.len() => Ok(Some(Hertz::new(stated.get() * factors[i])?)),
+        Some(i) if i >= EDGE && i + EDGE < factors.len() => Ok(Some(Hertz::new(stated.get() * factors[i])?)),
         _ => Ok(None),
     }
 }
