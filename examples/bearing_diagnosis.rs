@@ -76,7 +76,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         if let (Some(given), Some(recorded)) = (arguments.rpm, recorded)
             && (given / recorded - 1.0).abs() > 0.02
         {
-            eprintln!("warning: --rpm {given} is used, but the record says {recorded} rpm");
+            eprintln!("warning: --rpm {given} is used, but {recorded} rpm is on record");
         }
         speed(arguments.rpm.or(recorded))
     };
