@@ -56,7 +56,7 @@ const MOST_WEIGHTS: usize = 1 << 24;
 pub struct ContinuousWavelet {
     n: usize,
     rate: Hertz,
-    cycles: f64,
+    omega_0: f64,
     filters: Arc<[Filter]>,
     forward: Arc<dyn RealToComplex<f64>>,
     inverse: Arc<dyn Fft<f64>>,
@@ -118,7 +118,7 @@ impl ContinuousWavelet {
         Ok(Self {
             n: n_samples,
             rate,
-            cycles: omega_0,
+            omega_0,
             filters: filters.into(),
             forward: RealFftPlanner::new().plan_fft_forward(n_samples),
             inverse: FftPlanner::new().plan_fft_inverse(n_samples),
@@ -142,7 +142,7 @@ impl ContinuousWavelet {
 
     /// How long a row remembers: `√2 ω₀ / (2 π f)`, after which the power of what was falls to `1/e²`; none beyond the last row.
     pub fn e_folding_s(&self, row: usize) -> Option<f64> {
-        self.frequency_hz(row).map(|f| SQRT_2 * self.cycles / (TAU * f))
+        self.frequency_hz(row).map(|f| SQRT_2 * self.omega_0 / (TAU * f))
     }
 
     /// Work space for one thread.
@@ -282,7 +282,7 @@ impl fmt::Debug for ContinuousWavelet {
             .field("n_samples", &self.n)
             .field("rate", &self.rate)
             .field("n_frequencies", &self.filters.len())
-            .field("omega_0", &self.cycles)
+            .field("omega_0", &self.omega_0)
             .finish_non_exhaustive()
     }
 }
