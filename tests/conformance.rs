@@ -8,14 +8,17 @@ mod toy;
 
 use linfa::{DatasetBase, traits::Fit};
 use prognos::{
-    detect::{MahalanobisDetector, PcaDetector},
+    detect::{EwmaChart, LearningPolicy, MahalanobisDetector, PcaDetector, Scaling, Start},
     features::FeatureTable,
     pipeline::{Pipeline, PipelineParams},
     quantity::LifeUnit,
     rul::{GradientBoosting, RidgeRul, RulLabels},
     signal::FleetHistory,
 };
-use suite::{Contributions::Additive, Rows};
+use suite::{
+    Contributions::{Additive, Other},
+    Rows,
+};
 
 #[test]
 fn pca_detector() {
@@ -44,6 +47,23 @@ fn mahalanobis_detector() {
     let (train, rows) = suite::telemetry();
     let data = DatasetBase::new(train, ());
     suite::detector(|| MahalanobisDetector::params().fit(&data).unwrap(), &rows, Additive);
+}
+
+#[test]
+fn ewma_chart() {
+    let (train, rows) = suite::telemetry();
+    let schema = train.schema().clone();
+    let data = DatasetBase::new(train, ());
+    suite::stream_detector(
+        || EwmaChart::params().fit(&data).unwrap(),
+        || EwmaChart::params().weight(0.5).fit(&data).unwrap(),
+        &rows,
+        Other,
+    );
+    let own_start = || EwmaChart::params().scaling(Scaling::FirstRows(5)).fixed_threshold(4.0);
+    suite::detector(|| own_start().untrained(schema.clone()).unwrap(), &rows, Other);
+    let warm = || own_start().start(Start::Trained).learning(LearningPolicy::WhenNormal);
+    suite::detector(|| warm().fit(&data).unwrap(), &rows, Other);
 }
 
 /// Lives that follow from the rows of [`suite::telemetry`], the first sensor above all.

@@ -1,17 +1,14 @@
 //! Squared Mahalanobis distance with a shrunk covariance.
 
 use super::{
-    standard::{Standard, StandardRecord, check_numbers, dot},
-    threshold::{ThresholdParams, TrainingRows, conservative_quantile},
+    row_detector::{RowAlgorithm, RowDetector, RowDetectorParams, RowScorer},
+    rows::Rows,
+    standard::{check_numbers, dot, second_moments},
 };
 use crate::{
-    envelope::Fingerprint,
     error::{Error, Result},
-    features::{FeatureSchema, FeatureTable, FeatureView},
-    model::{AnomalyDetector, AnomalyScore, Assessment, OnlineModel, PersistentModel, UnusableReason, fingerprint_of},
     quantity::Seed,
 };
-use linfa::{DatasetBase, ParamGuard, traits::Fit};
 use linfa_linalg::cholesky::CholeskyInplace;
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
@@ -87,135 +84,88 @@ pub enum Shrinkage {
 /// assert!(score([55.0, f64::NAN])?.is_none()); // unusable, not an error
 /// # Ok::<(), prognos::Error>(())
 /// ```
-#[derive(Clone, Debug)]
-pub struct MahalanobisDetector {
-    schema: FeatureSchema,
-    fingerprint: Fingerprint,
-    metric: Metric,
-    threshold: f64,
-    false_alarm_rate: f64,
-    n_rows: u64,
+pub type MahalanobisDetector = RowDetector<MahalanobisMetric>;
+
+/// Parameters of a [`MahalanobisDetector`].
+pub type MahalanobisParams = RowDetectorParams<MahalanobisSettings>;
+
+/// How a [`MahalanobisDetector`] is fitted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MahalanobisSettings {
+    shrinkage: Shrinkage,
 }
 
-/// Parameters of a [`MahalanobisDetector`], not yet checked.
-#[derive(Clone, Debug, PartialEq)]
-pub struct MahalanobisParams(MahalanobisValidParams);
-
-/// Checked parameters of a [`MahalanobisDetector`].
-#[derive(Clone, Debug, PartialEq)]
-pub struct MahalanobisValidParams {
-    shrinkage: Shrinkage,
-    threshold: ThresholdParams,
+impl Default for MahalanobisSettings {
+    fn default() -> Self {
+        Self {
+            shrinkage: Shrinkage::LedoitWolf,
+        }
+    }
 }
 
 impl MahalanobisParams {
     /// How the covariance is shrunk. Default [`Shrinkage::LedoitWolf`].
     #[must_use]
-    pub fn shrinkage(mut self, shrinkage: Shrinkage) -> Self {
-        self.0.shrinkage = shrinkage;
-        self
-    }
-
-    /// Share of healthy rows that may exceed the threshold, above 0 and below 1. Default 0.01.
-    #[must_use]
-    pub fn false_alarm_rate(mut self, rate: f64) -> Self {
-        self.0.threshold.false_alarm_rate = rate;
-        self
-    }
-
-    /// Number of folds behind the threshold, at least 2. Default 5.
-    #[must_use]
-    pub fn n_folds(mut self, n: usize) -> Self {
-        self.0.threshold.n_folds = n;
-        self
-    }
-
-    /// Seed that deals assets to folds. Default 0.
-    #[must_use]
-    pub fn seed(mut self, seed: Seed) -> Self {
-        self.0.threshold.seed = seed;
-        self
+    pub fn shrinkage(self, shrinkage: Shrinkage) -> Self {
+        self.with(|s| s.shrinkage = shrinkage)
     }
 }
 
-impl ParamGuard for MahalanobisParams {
-    type Checked = MahalanobisValidParams;
-    type Error = Error;
+impl MahalanobisDetector {
+    /// Default parameters: shrinkage after Ledoit and Wolf, a false alarm rate of 0.01, five folds.
+    pub fn params() -> MahalanobisParams {
+        MahalanobisParams::default()
+    }
 
-    fn check_ref(&self) -> Result<&MahalanobisValidParams> {
-        if let Shrinkage::Fixed(s) = self.0.shrinkage
-            && !(0.0..=1.0).contains(&s)
-        {
-            return Err(Error::parameter("shrinkage", "from 0 to 1", s));
+    /// The shrinkage used, 0 to 1.
+    pub fn shrinkage(&self) -> f64 {
+        self.scorer.shrinkage
+    }
+}
+
+impl RowAlgorithm for MahalanobisSettings {
+    type Scorer = MahalanobisMetric;
+
+    fn check(&self) -> Result<()> {
+        match self.shrinkage {
+            Shrinkage::Fixed(s) if !(0.0..=1.0).contains(&s) => Err(Error::parameter("shrinkage", "from 0 to 1", s)),
+            _ => Ok(()),
         }
-        self.0.threshold.check()?;
-        Ok(&self.0)
     }
-
-    fn check(self) -> Result<MahalanobisValidParams> {
-        self.check_ref()?;
-        Ok(self.0)
-    }
-}
-
-/// Targets are not looked at.
-impl<T> Fit<FeatureTable, T, Error> for MahalanobisValidParams {
-    type Object = MahalanobisDetector;
 
     /// # Errors
-    /// `InsufficientData` with fewer than two usable rows a fold or where no feature varies, over all rows or those
-    /// outside a fold; `NotConverged` where the covariance is singular, which shrinkage above zero prevents.
-    fn fit(&self, dataset: &DatasetBase<FeatureTable, T>) -> Result<MahalanobisDetector> {
-        self.fit_table(dataset.records())
-            .map_err(|e| e.context("Mahalanobis detector"))
+    /// `NotConverged` where the covariance is singular, which shrinkage above zero prevents.
+    fn fit(&self, rows: Rows<'_>, _: Seed) -> Result<MahalanobisMetric> {
+        let n = rows.len() as f64;
+        let (covariance, fourth) = second_moments(rows, n);
+        let shrinkage = match self.shrinkage {
+            Shrinkage::Fixed(s) => s,
+            Shrinkage::LedoitWolf => ledoit_wolf(&covariance, fourth, n),
+        };
+        MahalanobisMetric::of_covariance(covariance, shrinkage).map_err(|e| e.context(format!("{n} rows")))
     }
 }
 
-impl MahalanobisValidParams {
-    fn fit_table(&self, table: &FeatureTable) -> Result<MahalanobisDetector> {
-        let rows = TrainingRows::new(table, self.threshold.n_folds, self.threshold.seed)?;
-        let metric = Metric::fit(rows.rows(), self.shrinkage)?;
-        let mut scores = rows.out_of_fold(|train| Metric::fit(train, self.shrinkage), |m, x| m.distance2(x))?;
-        let threshold = conservative_quantile(&mut scores, 1.0 - self.threshold.false_alarm_rate);
-        MahalanobisDetector::from_persisted(MahalanobisRecord {
-            schema: table.schema().clone(),
-            standard: metric.standard.to_persisted(),
-            shrinkage: metric.shrinkage,
-            whitening: metric.whitening,
-            threshold,
-            false_alarm_rate: self.threshold.false_alarm_rate,
-            n_rows: rows.rows().len() as u64,
-        })
-    }
-}
-
-/// The scaled space and its metric `S⁻¹ = W'W`.
+/// The fitted half of a [`MahalanobisDetector`]: the metric `S⁻¹ = W'W` of rows in standard units.
 #[derive(Clone, Debug)]
-struct Metric {
-    standard: Standard,
+pub struct MahalanobisMetric {
+    width: usize,
     shrinkage: f64,
     /// `W`, the inverse of the lower Cholesky factor of `S`: row `i` has `i + 1` elements, one row behind the other.
     whitening: Vec<f64>,
 }
 
-impl Metric {
-    fn fit(rows: &[&[f64]], shrinkage: Shrinkage) -> Result<Self> {
-        let standard = Standard::fit(rows)?;
-        let n = rows.len() as f64;
-        let (mut covariance, fourth) = standard.second_moments(rows, n);
-        let p = standard.len() as f64;
-        let mean_variance = covariance.diag().iter().sum::<f64>() / p;
-        let shrinkage = match shrinkage {
-            Shrinkage::Fixed(s) => s,
-            Shrinkage::LedoitWolf => ledoit_wolf(&covariance, fourth, n),
-        };
+impl MahalanobisMetric {
+    fn of_covariance(mut covariance: Array2<f64>, shrinkage: f64) -> Result<Self> {
+        let width = covariance.nrows();
+        let mean_variance = covariance.diag().iter().sum::<f64>() / width as f64;
         for ((i, j), c) in covariance.indexed_iter_mut() {
             *c = (1.0 - shrinkage) * *c + if i == j { shrinkage * mean_variance } else { 0.0 };
         }
         let singular = || {
             Error::not_converged(format!(
-                "covariance of {p} features over {n} rows at shrinkage {shrinkage}: expected a regular matrix, got a \
-                 singular one; raise `shrinkage`"
+                "covariance of {width} features at shrinkage {shrinkage}: expected a regular matrix, got a singular one; \
+                 raise `shrinkage`"
             ))
         };
         let lower = covariance.cholesky_into().map_err(|e| singular().with_source(e))?;
@@ -223,9 +173,9 @@ impl Metric {
             return Err(singular());
         }
         Ok(Self {
-            whitening: inverse_lower(&lower),
-            standard,
+            width,
             shrinkage,
+            whitening: inverse_lower(&lower),
         })
     }
 
@@ -241,13 +191,55 @@ impl Metric {
             rest = tail;
         }
     }
+}
+
+impl RowScorer for MahalanobisMetric {
+    const KIND: &'static str = "detect.mahalanobis";
+    type Record = MahalanobisRecord;
+
+    fn width(&self) -> usize {
+        self.width
+    }
 
     #[inline]
-    fn distance2(&self, x: &[f64]) -> f64 {
+    fn score(&self, z: &[f64]) -> f64 {
         let mut sum = 0.0;
-        self.whiten(&self.standard.row(x), |_, y| sum += y * y);
+        self.whiten(z, |_, y| sum += y * y);
         sum
     }
+
+    fn contributions_into(&self, z: &[f64], out: &mut [f64]) {
+        self.whiten(z, |row, y| out.iter_mut().zip(row).for_each(|(o, w)| *o += w * y));
+        out.iter_mut().zip(z).for_each(|(o, z)| *o *= z);
+    }
+
+    fn to_record(&self) -> MahalanobisRecord {
+        MahalanobisRecord {
+            shrinkage: self.shrinkage,
+            whitening: self.whitening.clone(),
+        }
+    }
+
+    fn from_record(record: MahalanobisRecord, width: usize) -> Result<Self> {
+        let n_weights = width.saturating_mul(width + 1) / 2;
+        check_numbers("whitening", &record.whitening, n_weights, |w| w.abs() <= LARGEST_WEIGHT)?;
+        let diagonal = (0..width).map(|i| record.whitening.get(i * (i + 3) / 2).copied().unwrap_or(0.0));
+        let diagonal: Vec<f64> = diagonal.collect();
+        check_numbers("diagonal of the whitening", &diagonal, width, |w| w > 0.0)?;
+        check_numbers("shrinkage", &[record.shrinkage], 1, |s| (0.0..=1.0).contains(&s))?;
+        Ok(Self {
+            width,
+            shrinkage: record.shrinkage,
+            whitening: record.whitening,
+        })
+    }
+}
+
+/// What is written of a [`MahalanobisMetric`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MahalanobisRecord {
+    shrinkage: f64,
+    whitening: Vec<f64>,
 }
 
 /// The shrinkage of Ledoit and Wolf (2004) for a covariance of centred rows (divisor `n`), given the sum over rows of the
@@ -294,163 +286,17 @@ fn inverse_lower(lower: &Array2<f64>) -> Vec<f64> {
     inverse
 }
 
-impl MahalanobisDetector {
-    /// Default parameters: shrinkage after Ledoit and Wolf, a false alarm rate of 0.01, five folds.
-    pub fn params() -> MahalanobisParams {
-        MahalanobisParams(MahalanobisValidParams {
-            shrinkage: Shrinkage::LedoitWolf,
-            threshold: ThresholdParams::default(),
-        })
-    }
-
-    /// The shrinkage used, 0 to 1.
-    pub fn shrinkage(&self) -> f64 {
-        self.metric.shrinkage
-    }
-
-    /// The score above which a row is anomalous.
-    pub fn threshold(&self) -> f64 {
-        self.threshold
-    }
-
-    /// Training rows used.
-    pub fn n_rows(&self) -> u64 {
-        self.n_rows
-    }
-
-    #[inline]
-    fn usable<T>(&self, x: FeatureView<'_>, f: impl FnOnce(&Self, &[f64]) -> T) -> Result<Assessment<T>> {
-        self.schema.expect(x.schema())?;
-        Ok(match UnusableReason::of_values(x.values()) {
-            Some(reason) => Assessment::Unusable(reason),
-            None => Assessment::Ready(f(self, x.values())),
-        })
-    }
-}
-
-impl OnlineModel for MahalanobisDetector {
-    type State = ();
-    type Output = AnomalyScore;
-
-    fn schema(&self) -> &FeatureSchema {
-        &self.schema
-    }
-
-    fn fingerprint(&self) -> Fingerprint {
-        self.fingerprint
-    }
-
-    fn new_state(&self) {}
-
-    fn assess(&self, (): &(), x: FeatureView<'_>) -> Result<Assessment<AnomalyScore>> {
-        self.usable(x, |d, values| AnomalyScore {
-            value: d.metric.distance2(values),
-            threshold: d.threshold,
-        })
-    }
-
-    fn update(&self, (): &mut (), x: FeatureView<'_>) -> Result<()> {
-        self.schema.expect(x.schema())
-    }
-}
-
-impl AnomalyDetector for MahalanobisDetector {
-    fn contributions_into(&self, (): &(), x: FeatureView<'_>, out: &mut [f64]) -> Result<Assessment<()>> {
-        if out.len() != self.schema.len() {
-            return Err(Error::input(
-                "contributions",
-                format!("{} places", self.schema.len()),
-                out.len(),
-            ));
-        }
-        self.usable(x, |d, values| {
-            let z = d.metric.standard.row(values);
-            out.fill(0.0);
-            // The columns of the score lie in front of each other, so `out` can hold S⁻¹z in their order first.
-            d.metric
-                .whiten(&z, |row, y| out.iter_mut().zip(row).for_each(|(o, w)| *o += w * y));
-            out.iter_mut().zip(&z).for_each(|(o, z)| *o *= z);
-            // From the last one on: a column's place is never before its place among those that vary.
-            for (from, to) in d.metric.standard.columns().enumerate().rev() {
-                out.swap(from, to);
-            }
-        })
-    }
-}
-
-/// What is written of a [`MahalanobisDetector`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct MahalanobisRecord {
-    schema: FeatureSchema,
-    standard: StandardRecord,
-    shrinkage: f64,
-    whitening: Vec<f64>,
-    threshold: f64,
-    false_alarm_rate: f64,
-    n_rows: u64,
-}
-
-impl MahalanobisRecord {
-    /// Everything the score's finiteness and meaning rest on.
-    fn check(&self, width: usize) -> Result<()> {
-        let n_weights = width.saturating_mul(width + 1) / 2;
-        check_numbers("whitening", &self.whitening, n_weights, |w| w.abs() <= LARGEST_WEIGHT)?;
-        let diagonal = (0..width).map(|i| self.whitening.get(i * (i + 3) / 2).copied().unwrap_or(0.0));
-        let diagonal: Vec<f64> = diagonal.collect();
-        check_numbers("diagonal of the whitening", &diagonal, width, |w| w > 0.0)?;
-        check_numbers("shrinkage", &[self.shrinkage], 1, |s| (0.0..=1.0).contains(&s))?;
-        check_numbers("threshold", &[self.threshold], 1, |t| t.is_finite() && t >= 0.0)?;
-        check_numbers("false_alarm_rate", &[self.false_alarm_rate], 1, |r| r > 0.0 && r < 1.0)?;
-        if self.n_rows < 2 {
-            return Err(Error::persistence(format!(
-                "n_rows: expected at least 2, got {}",
-                self.n_rows
-            )));
-        }
-        Ok(())
-    }
-}
-
-impl PersistentModel for MahalanobisDetector {
-    const KIND: &'static str = "detect.mahalanobis";
-    const KIND_VERSION: u32 = 1;
-    type Persisted = MahalanobisRecord;
-
-    fn to_persisted(&self) -> MahalanobisRecord {
-        MahalanobisRecord {
-            schema: self.schema.clone(),
-            standard: self.metric.standard.to_persisted(),
-            shrinkage: self.metric.shrinkage,
-            whitening: self.metric.whitening.clone(),
-            threshold: self.threshold,
-            false_alarm_rate: self.false_alarm_rate,
-            n_rows: self.n_rows,
-        }
-    }
-
-    fn from_persisted(p: MahalanobisRecord) -> Result<Self> {
-        let fingerprint = fingerprint_of(Self::KIND, &p)?;
-        let standard = Standard::from_persisted(p.standard.clone(), p.schema.len())?;
-        p.check(standard.len())?;
-        Ok(Self {
-            schema: p.schema,
-            fingerprint,
-            metric: Metric {
-                standard,
-                shrinkage: p.shrinkage,
-                whitening: p.whitening,
-            },
-            threshold: p.threshold,
-            false_alarm_rate: p.false_alarm_rate,
-            n_rows: p.n_rows,
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ErrorKind, signal::Channel};
+    use crate::{
+        ErrorKind,
+        detect::row_detector::RowDetectorRecord,
+        features::{FeatureSchema, FeatureTable, FeatureView},
+        model::{AnomalyDetector, OnlineModel, PersistentModel},
+        signal::Channel,
+    };
+    use linfa::{DatasetBase, traits::Fit};
     use ndarray::array;
 
     fn table(n: usize, width: usize, f: impl Fn(usize, usize) -> f64) -> DatasetBase<FeatureTable, ()> {
@@ -466,6 +312,15 @@ mod tests {
     /// Deterministic noise without a pattern.
     fn noise(i: usize, j: usize) -> f64 {
         (Seed(i as u64).part(j as u64).0 >> 11) as f64 / (1_u64 << 53) as f64 - 0.5
+    }
+
+    /// `x` by the mean and the standard deviation of each column.
+    fn standardised(data: &DatasetBase<FeatureTable, ()>, x: &[f64]) -> Vec<f64> {
+        let z = |(j, x): (usize, &f64)| {
+            let column = data.records().values().column(j).to_owned();
+            (x - column.mean().unwrap()) / column.std(1.0)
+        };
+        x.iter().enumerate().map(z).collect()
     }
 
     fn score(d: &MahalanobisDetector, x: &[f64]) -> f64 {
@@ -509,7 +364,7 @@ mod tests {
             .fit(&data)
             .unwrap();
         let x = [0.3, -0.2, 0.4];
-        let expected = d.metric.standard.row(&x).iter().map(|z| z * z).sum::<f64>() * 100.0 / 99.0;
+        let expected = standardised(&data, &x).iter().map(|z| z * z).sum::<f64>() * 100.0 / 99.0;
         assert!((score(&d, &x) / expected - 1.0).abs() < 1e-14);
     }
 
@@ -596,19 +451,18 @@ mod tests {
                 .to_persisted(),
             good
         );
-        type Break = fn(&mut MahalanobisRecord);
-        let breaks: [(&str, Break); 12] = [
+        type Break = fn(&mut RowDetectorRecord<MahalanobisRecord>);
+        let breaks: [(&str, Break); 11] = [
             ("column out of range", |p| p.standard.columns[2] = 3),
             ("scale subnormal", |p| p.standard.scale[0] = 1e-310),
             ("scale long", |p| p.standard.scale.push(1.0)),
-            ("whitening short", |p| p.whitening.truncate(5)),
-            ("whitening NaN", |p| p.whitening[1] = f64::NAN),
-            ("whitening huge", |p| p.whitening[1] = 1e200),
-            ("diagonal zero", |p| p.whitening[2] = 0.0),
-            ("diagonal negative", |p| p.whitening[5] = -1.0),
-            ("shrinkage", |p| p.shrinkage = 1.5),
+            ("whitening short", |p| p.algorithm.whitening.truncate(5)),
+            ("whitening NaN", |p| p.algorithm.whitening[1] = f64::NAN),
+            ("whitening huge", |p| p.algorithm.whitening[1] = 1e200),
+            ("diagonal zero", |p| p.algorithm.whitening[2] = 0.0),
+            ("diagonal negative", |p| p.algorithm.whitening[5] = -1.0),
+            ("shrinkage", |p| p.algorithm.shrinkage = 1.5),
             ("threshold", |p| p.threshold = f64::NAN),
-            ("rate", |p| p.false_alarm_rate = 0.0),
             ("rows", |p| p.n_rows = 1),
         ];
         for (what, broken) in breaks {
@@ -620,7 +474,7 @@ mod tests {
         }
     }
 
-    fn encoded(p: &MahalanobisRecord) -> Vec<u8> {
+    fn encoded(p: &RowDetectorRecord<MahalanobisRecord>) -> Vec<u8> {
         crate::envelope::encode(p).unwrap()
     }
 }

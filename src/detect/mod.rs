@@ -29,10 +29,25 @@
 //! number to ±10⁶. So scores are finite for every finite row. Columns that are constant in training have no standard
 //! deviation: they take no part in the score.
 
+mod ewma_chart;
 mod mahalanobis;
 mod pca;
+mod row_detector;
+mod rows;
 mod standard;
+mod stream_detector;
 mod threshold;
 
-pub use mahalanobis::{MahalanobisDetector, MahalanobisParams, MahalanobisRecord, MahalanobisValidParams, Shrinkage};
+pub use ewma_chart::{EwmaChart, EwmaChartParams, EwmaMemory, EwmaScorer, EwmaSettings};
+pub use mahalanobis::{
+    MahalanobisDetector, MahalanobisMetric, MahalanobisParams, MahalanobisRecord, MahalanobisSettings, Shrinkage,
+};
 pub use pca::{PcaDetector, PcaParams, PcaRecord, PcaStatistics, PcaValidParams};
+pub use row_detector::{
+    RowAlgorithm, RowDetector, RowDetectorParams, RowDetectorRecord, RowDetectorValidParams, RowScorer,
+};
+pub use rows::{Rows, Sequences, StreamRow};
+pub use stream_detector::{
+    LearningPolicy, Scaling, Start, StreamAlgorithm, StreamDetector, StreamDetectorParams, StreamDetectorRecord,
+    StreamDetectorValidParams, StreamScorer, StreamState,
+};

@@ -1,7 +1,8 @@
 //! Principal component analysis: Hotelling's T² inside the model plane, Q beside it, combined.
 
 use super::{
-    standard::{Row, Standard, StandardRecord, check_numbers, dot},
+    rows::Rows,
+    standard::{Row, Standard, StandardRecord, check_numbers, dot, second_moments},
     threshold::{ThresholdParams, TrainingRows, check_probability, conservative_quantile},
 };
 use crate::{
@@ -228,7 +229,10 @@ impl PcaValidParams {
         let rows = TrainingRows::new(table, self.threshold.n_folds, self.threshold.seed)?;
         let plane = Plane::fit(rows.rows(), self.components)?;
         let same_number = Components::Number(plane.n_components());
-        let held_out = rows.out_of_fold(|train| Plane::fit(train, same_number), |m, x| m.statistics(x))?;
+        let held_out = rows.out_of_fold(
+            |train| Plane::fit(train, same_number),
+            |m, rows| rows.iter().map(|x| m.statistics(x)).collect(),
+        )?;
 
         let limit = |of: fn(&(f64, f64)) -> f64| {
             let mut values: Vec<f64> = held_out.iter().map(of).collect();
@@ -272,7 +276,8 @@ struct Plane {
 impl Plane {
     fn fit(rows: &[&[f64]], keep: Components) -> Result<Self> {
         let standard = Standard::fit(rows)?;
-        let (correlation, _) = standard.second_moments(rows, rows.len() as f64 - 1.0);
+        let z = standard.rows(rows);
+        let (correlation, _) = second_moments(Rows::new(&z, standard.len()), rows.len() as f64 - 1.0);
         let (eigenvalues, vectors) = eigen(correlation)?;
         let first = eigenvalues.first().copied().unwrap_or(0.0);
         let rank = eigenvalues.iter().take_while(|&&l| l > RANK * first).count();

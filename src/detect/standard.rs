@@ -1,5 +1,6 @@
 //! Columns in units of their training standard deviation, and their correlations.
 
+use super::rows::Rows;
 use crate::error::{Error, Result};
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
@@ -117,33 +118,61 @@ impl Standard {
     /// `(x - mean) / deviation` of the columns that vary, clamped to ±[`Z_MAX`]; finite where the row is.
     #[inline]
     pub fn row(&self, x: &[f64]) -> Row {
+        self.numbers(x).collect()
+    }
+
+    #[inline]
+    fn numbers(&self, x: &[f64]) -> impl Iterator<Item = f64> {
         let p = &self.persisted;
         let numbers = p.columns.iter().zip(&p.centre).zip(&self.rate);
         let z = |((&c, &centre), &rate): ((&u32, &f64), &f64)| {
             let x = x.get(c as usize).copied().unwrap_or(centre); // columns lie in the schema by construction
             ((x - centre) * rate).clamp(-Z_MAX, Z_MAX)
         };
-        numbers.map(z).collect()
+        numbers.map(z)
     }
 
-    /// `Z'Z / divisor` of the rows in standard units, and the sum over rows of the fourth power of their length.
-    pub fn second_moments(&self, rows: &[&[f64]], divisor: f64) -> (Array2<f64>, f64) {
-        let p = self.len();
-        let mut sum = vec![0.0; p * p];
-        let mut fourth = 0.0;
-        for row in rows {
-            let z = self.row(row);
-            for (i, (&zi, out)) in z.iter().zip(sum.chunks_exact_mut(p)).enumerate() {
-                out.iter_mut()
-                    .zip(z.iter().take(i + 1))
-                    .for_each(|(o, &zj)| *o += zi * zj);
-            }
-            let square = dot(&z, &z);
-            fourth += square * square;
-        }
-        let lower = |i: usize, j: usize| sum.get(i.max(j) * p + i.min(j)).copied().unwrap_or(0.0) / divisor;
-        (Array2::from_shape_fn((p, p), |(i, j)| lower(i, j)), fourth)
+    /// Appends the row `x` in standard units to `out`: the numbers of [`row`](Standard::row).
+    #[inline]
+    pub fn extend_with_row(&self, x: &[f64], out: &mut Vec<f64>) {
+        out.extend(self.numbers(x));
     }
+
+    /// All rows in standard units, one behind the other.
+    pub fn rows(&self, rows: &[&[f64]]) -> Vec<f64> {
+        let mut out = Vec::with_capacity(rows.len() * self.len());
+        rows.iter().for_each(|x| self.extend_with_row(x, &mut out));
+        out
+    }
+
+    /// Moves the first [`len`](Standard::len) numbers of `out`, one a column that varies, to the places of their columns.
+    /// The others must be zero.
+    pub fn scatter(&self, out: &mut [f64]) {
+        // From the last one on: a column's place is never before its place among those that vary.
+        for (from, to) in self.columns().enumerate().rev() {
+            if from != to && to < out.len() {
+                out.swap(from, to);
+            }
+        }
+    }
+}
+
+/// `Z'Z / divisor` of rows in standard units, and the sum over rows of the fourth power of their length.
+pub(super) fn second_moments(rows: Rows<'_>, divisor: f64) -> (Array2<f64>, f64) {
+    let p = rows.width();
+    let mut sum = vec![0.0; p * p];
+    let mut fourth = 0.0;
+    for z in rows.iter() {
+        for (i, (&zi, out)) in z.iter().zip(sum.chunks_exact_mut(p)).enumerate() {
+            out.iter_mut()
+                .zip(z.iter().take(i + 1))
+                .for_each(|(o, &zj)| *o += zi * zj);
+        }
+        let square = dot(z, z);
+        fourth += square * square;
+    }
+    let lower = |i: usize, j: usize| sum.get(i.max(j) * p + i.min(j)).copied().unwrap_or(0.0) / divisor;
+    (Array2::from_shape_fn((p, p), |(i, j)| lower(i, j)), fourth)
 }
 
 /// `2^e` for exponents of normal numbers.
@@ -225,7 +254,8 @@ mod tests {
     fn second_moments_are_those_of_the_definition() {
         let rows: [&[f64]; 4] = [&[1.0, 2.0], &[2.0, -1.0], &[0.5, 4.0], &[3.0, 0.0]];
         let s = Standard::fit(&rows).unwrap();
-        let (r, fourth) = s.second_moments(&rows, 3.0);
+        let z = s.rows(&rows);
+        let (r, fourth) = second_moments(Rows::new(&z, 2), 3.0);
         assert!((r[[0, 0]] - 1.0).abs() < 1e-15 && (r[[1, 1]] - 1.0).abs() < 1e-15 && r[[0, 1]] == r[[1, 0]]);
         let naive: f64 = rows
             .iter()

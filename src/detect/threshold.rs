@@ -13,6 +13,8 @@ pub(super) struct ThresholdParams {
     pub false_alarm_rate: f64,
     pub n_folds: usize,
     pub seed: Seed,
+    /// This threshold, and no folds.
+    pub fixed: Option<f64>,
 }
 
 impl Default for ThresholdParams {
@@ -21,6 +23,7 @@ impl Default for ThresholdParams {
             false_alarm_rate: 0.01,
             n_folds: 5,
             seed: Seed(0),
+            fixed: None,
         }
     }
 }
@@ -31,7 +34,16 @@ impl ThresholdParams {
         if self.n_folds < 2 {
             return Err(Error::parameter("n_folds", "at least 2", self.n_folds));
         }
-        Ok(())
+        match self.fixed {
+            Some(t) if !t.is_finite() => Err(Error::parameter("fixed_threshold", "finite", t)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The threshold that held-out `scores` give.
+    pub fn of_scores(&self, scores: &mut [f64]) -> f64 {
+        self.fixed
+            .unwrap_or_else(|| conservative_quantile(scores, 1.0 - self.false_alarm_rate))
     }
 }
 
@@ -80,16 +92,21 @@ impl<'a> TrainingRows<'a> {
         // Numbered by asset, not by first row: the order of rows must not move an asset to another fold.
         number.iter_mut().flatten().enumerate().for_each(|(i, slot)| *slot = i);
         let n = rows.len();
-        // Few assets are each held out once; only a single one is cut into blocks.
-        let n_folds = if n_assets >= 2 { n_folds.min(n_assets) } else { n_folds };
-        let fold_of = if n_assets >= n_folds {
-            let folds = AssetFolds::new(n_assets, n_folds, seed)?;
-            let fold = |&&a: &&u32| number.get(a as usize).copied().flatten().and_then(|i| folds.fold_of(i));
-            asset.iter().map(|a| fold(a).unwrap_or(0)).collect() // every asset here has a number
+        // Only a single asset is cut into blocks.
+        let (n_folds, fold_of) = if n_assets >= 2 {
+            let (n_folds, fold_of) = folds_of(n_assets, n_folds, seed)?;
+            let fold = |&&a: &&u32| {
+                number
+                    .get(a as usize)
+                    .copied()
+                    .flatten()
+                    .and_then(|i| fold_of.get(i).copied())
+            };
+            let fold_of = asset.iter().map(|a| fold(a).unwrap_or(0)).collect(); // every asset here has a number
+            (n_folds, fold_of)
         } else {
-            (0..n)
-                .map(|i| (i as u128 * n_folds as u128 / n as u128) as usize)
-                .collect()
+            let block = |i| (i as u128 * n_folds as u128 / n as u128) as usize;
+            (n_folds, (0..n).map(block).collect())
         };
         Ok(Self { rows, fold_of, n_folds })
     }
@@ -98,38 +115,59 @@ impl<'a> TrainingRows<'a> {
         &self.rows
     }
 
-    /// What `score` gives for each row under the model that `fit` makes of the rows of the other folds, in row order.
+    /// The rows of `table` without a missing or infinite value, of which none is to be held out.
+    ///
+    /// # Errors
+    /// `InsufficientData` with fewer than two.
+    pub fn unfolded(table: &'a FeatureTable) -> Result<Self> {
+        let rows: Vec<_> = table.rows().filter(|r| r.iter().all(|v| v.is_finite())).collect();
+        if rows.len() < 2 {
+            return Err(Error::insufficient(
+                "training rows without a missing value",
+                "at least 2",
+                format!("{} of {}", rows.len(), table.n_rows()),
+            ));
+        }
+        Ok(Self {
+            fold_of: vec![0; rows.len()],
+            rows,
+            n_folds: 0,
+        })
+    }
+
+    /// What `scores` gives for each row under the model that `fit` makes of the rows of the other folds, in row order.
     ///
     /// # Errors
     /// The first of `fit`, naming the fold.
     pub fn out_of_fold<M, S: Copy + Default>(
         &self,
         fit: impl Fn(&[&'a [f64]]) -> Result<M>,
-        score: impl Fn(&M, &[f64]) -> S,
+        scores: impl Fn(&M, &[&'a [f64]]) -> Vec<S>,
     ) -> Result<Vec<S>> {
-        let mut scores = vec![S::default(); self.rows.len()];
-        let mut train = Vec::with_capacity(self.rows.len());
+        let mut out = vec![S::default(); self.rows.len()];
+        let (mut train, mut held_out) = (Vec::with_capacity(self.rows.len()), Vec::new());
         for fold in 0..self.n_folds {
+            let rows = || self.rows.iter().zip(&self.fold_of);
             train.clear();
-            train.extend(
-                self.rows
-                    .iter()
-                    .zip(&self.fold_of)
-                    .filter(|(_, f)| **f != fold)
-                    .map(|(r, _)| *r),
-            );
+            train.extend(rows().filter(|(_, f)| **f != fold).map(|(r, _)| *r));
+            held_out.clear();
+            held_out.extend(rows().filter(|(_, f)| **f == fold).map(|(r, _)| *r));
             let model = fit(&train)
                 .map_err(|e| e.context(format_args!("fold {} of {}, for the threshold", fold + 1, self.n_folds)))?;
-            let held_out = self
-                .rows
-                .iter()
-                .zip(&self.fold_of)
-                .zip(&mut scores)
-                .filter(|((_, f), _)| **f == fold);
-            held_out.for_each(|((row, _), s)| *s = score(&model, row));
+            let places = out.iter_mut().zip(&self.fold_of).filter(|(_, f)| **f == fold);
+            places.zip(scores(&model, &held_out)).for_each(|((o, _), s)| *o = s);
         }
-        Ok(scores)
+        Ok(out)
     }
+}
+
+/// The number of folds, and the fold that holds out each of `n` assets: few assets are each held out once.
+///
+/// # Errors
+/// `InsufficientData` with fewer than two.
+pub(super) fn folds_of(n: usize, n_folds: usize, seed: Seed) -> Result<(usize, Vec<usize>)> {
+    let folds = AssetFolds::new(n, n_folds.min(n.max(2)), seed)?;
+    Ok((folds.n_folds(), (0..n).filter_map(|i| folds.fold_of(i)).collect()))
 }
 
 /// The conservative empirical quantile: the value of rank `ceil((n + 1) q)`, at least 1 and at most `n`, counted from the
@@ -191,7 +229,7 @@ mod tests {
         let rows = TrainingRows::new(&t, 5, Seed(3)).unwrap();
         let leaked = rows.out_of_fold(
             |train| Ok(train.iter().map(|r| r[0]).collect::<Vec<_>>()),
-            |train, row| u8::from(train.contains(&row[0])),
+            |train, rows| rows.iter().map(|r| u8::from(train.contains(&r[0]))).collect(),
         );
         let leaked = leaked.unwrap();
         assert_eq!((leaked.len(), leaked.iter().sum::<u8>()), (70, 0));
@@ -230,7 +268,7 @@ mod tests {
         let t = table((0..10).map(f64::from).collect(), vec![0; 10]);
         let rows = TrainingRows::new(&t, 2, Seed(0)).unwrap();
         let e = rows
-            .out_of_fold(|_| Err::<(), _>(Error::not_converged("why")), |_, _| 0.0)
+            .out_of_fold(|_| Err::<(), _>(Error::not_converged("why")), |_, _| vec![0.0])
             .unwrap_err();
         assert_eq!(e.to_string(), "fold 1 of 2, for the threshold: why");
     }

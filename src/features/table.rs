@@ -3,6 +3,7 @@
 use crate::{
     error::{Error, Result},
     features::{FeatureSchema, FeatureView},
+    quantity::Timestamp,
 };
 use ndarray::{Array2, ArrayView2};
 
@@ -16,6 +17,7 @@ pub struct FeatureTable {
     values: Array2<f64>,
     asset: Vec<u32>,
     n_assets: usize,
+    times: Option<Vec<Timestamp>>,
 }
 
 impl FeatureTable {
@@ -70,7 +72,24 @@ impl FeatureTable {
             values,
             asset,
             n_assets,
+            times: None,
         })
+    }
+
+    /// The same rows, each with its instant, for models that look at the clock.
+    ///
+    /// # Errors
+    /// `InvalidInput` unless there is one a row.
+    pub fn at(mut self, times: Vec<Timestamp>) -> Result<Self> {
+        if times.len() != self.n_rows() {
+            return Err(Error::input(
+                "times",
+                format!("{}, one a row", self.n_rows()),
+                times.len(),
+            ));
+        }
+        self.times = Some(times);
+        Ok(self)
     }
 
     /// The rows for which `keep(index)` holds, assets renumbered without gaps, and the indices kept.
@@ -89,7 +108,9 @@ impl FeatureTable {
         };
         let asset = kept.iter().map(renumber).collect();
         let values = self.values.select(ndarray::Axis(0), &kept);
-        Ok((Self::new(self.schema.clone(), values, asset)?, kept))
+        let times = self.times.as_ref().map(|t| kept.iter().map(|&i| t[i]).collect());
+        let table = Self::new(self.schema.clone(), values, asset)?;
+        Ok((Self { times, ..table }, kept))
     }
 
     /// Names, units, window and rate of the columns.
@@ -105,6 +126,11 @@ impl FeatureTable {
     /// The asset number of each row.
     pub fn asset(&self) -> &[u32] {
         &self.asset
+    }
+
+    /// The instant of each row, where the table has them.
+    pub fn times(&self) -> Option<&[Timestamp]> {
+        self.times.as_deref()
     }
 
     /// Number of assets.
@@ -125,7 +151,14 @@ impl FeatureTable {
 
     /// The rows in order, as models take them.
     pub fn views(&self) -> impl Iterator<Item = FeatureView<'_>> {
-        self.rows().filter_map(|r| FeatureView::new(&self.schema, r).ok())
+        let view = |(i, row)| {
+            let view = FeatureView::new(&self.schema, row).ok()?;
+            Some(match self.times.as_ref().and_then(|t| t.get(i)) {
+                Some(&time) => view.at(time),
+                None => view,
+            })
+        };
+        self.rows().enumerate().filter_map(view)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The closed list of the models a chain may hold.
 
 use crate::{
-    detect::{MahalanobisDetector, MahalanobisParams, MahalanobisRecord, PcaDetector, PcaParams, PcaRecord},
+    detect::{MahalanobisDetector, MahalanobisParams, PcaDetector, PcaParams, PcaRecord},
     error::{Error, Result},
     features::{FeatureSchema, FeatureTable, FeatureView},
     model::{AnomalyDetector, AnomalyScore, Assessment, OnlineModel, PersistentModel, RulEstimate},
@@ -70,7 +70,7 @@ pub(super) enum DetectorRecord {
     #[serde(rename = "detect.pca")]
     Pca(PcaRecord),
     #[serde(rename = "detect.mahalanobis")]
-    Mahalanobis(MahalanobisRecord),
+    Mahalanobis(<MahalanobisDetector as PersistentModel>::Persisted),
 }
 
 /// Calls the same method of whichever model it is.

@@ -34,7 +34,7 @@ pub struct Rows {
 #[derive(Clone, Copy, PartialEq)]
 pub enum Contributions {
     Additive,
-    #[allow(dead_code)] // for detectors whose score is no sum over features
+    /// The score is no sum over features.
     Other,
 }
 
@@ -104,6 +104,15 @@ where
     let model = fit();
     scores_are_ordered(&model, rows);
     contributions_explain(&model, rows, contributions);
+}
+
+/// Everything asked of a detector that remembers; `fit_other` fits another one of the same type.
+pub fn stream_detector<M>(fit: impl Fn() -> M, fit_other: impl Fn() -> M, rows: &Rows, contributions: Contributions)
+where
+    M: AnomalyDetector + PersistentModel,
+{
+    detector(&fit, rows, contributions);
+    refuses_states_of(&fit(), &fit_other(), rows);
 }
 
 /// Everything asked of a regressor of remaining useful life.

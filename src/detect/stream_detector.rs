@@ -1,0 +1,834 @@
+//! Detectors that remember a machine's rows: what all of them share.
+
+use super::{
+    row_detector::check_places,
+    rows::{Sequences, StreamRow},
+    standard::{Row, Standard, StandardRecord, check_numbers},
+    threshold::{ThresholdParams, folds_of},
+};
+use crate::{
+    envelope::Fingerprint,
+    error::{Error, Result},
+    features::{FeatureSchema, FeatureTable, FeatureView},
+    model::{AnomalyDetector, AnomalyScore, Assessment, OnlineModel, PersistentModel, UnusableReason, fingerprint_of},
+    quantity::{Seed, Timestamp},
+};
+use linfa::{DatasetBase, ParamGuard, traits::Fit};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::fmt;
+
+/// The largest magnitude of a raw reading that counts; keeps squares and sums of readings finite.
+const LARGEST_READING: f64 = 1e150;
+/// A machine whose first rows vary by less than this part of their level does not vary.
+const CONSTANT: f64 = 1e-13;
+/// The most rows a machine's own baseline may take.
+const LARGEST_BASELINE: u32 = 1 << 24;
+
+/// A streaming algorithm before it has seen rows: its settings, and what it learns offline.
+pub trait StreamAlgorithm: Clone + fmt::Debug + PartialEq + Send + Sync + 'static {
+    /// The fitted half.
+    type Scorer: StreamScorer;
+
+    /// Checks the settings, by themselves.
+    ///
+    /// # Errors
+    /// `InvalidParameter`, naming the setting, what was expected and what came.
+    fn check(&self) -> Result<()>;
+
+    /// Makes the scorer for rows of `sequences.width()` columns, at least one. `sequences` are the training rows of each
+    /// machine, in the units that [`Scaling`] says; there is none where the detector is made without training. All chance
+    /// comes from `seed`.
+    ///
+    /// # Errors
+    /// `InvalidParameter` for settings that do not go with these rows, `InsufficientData` where training is needed and
+    /// there are too few rows, `NotConverged`.
+    fn fit(&self, sequences: &Sequences, seed: Seed) -> Result<Self::Scorer>;
+}
+
+/// The fitted half of a streaming algorithm: what all machines share. What it remembers of one machine is its
+/// [`Memory`](StreamScorer::Memory), which is bounded.
+///
+/// Rows are finite: in standard units clamped to ±10⁶, or raw and clamped to ±10¹⁵⁰ ([`Scaling`]). Nothing here may panic
+/// on such rows or on a memory that [`accepts`](StreamScorer::accepts) took, or allocate for a row once the memory is full.
+pub trait StreamScorer: Clone + fmt::Debug + Send + Sync + 'static {
+    /// The stable name of the algorithm in files: `detect.` and a word.
+    const KIND: &'static str;
+    /// The version of [`Record`](StreamScorer::Record).
+    const KIND_VERSION: u32 = 1;
+    /// What is written of the scorer.
+    type Record: Clone + fmt::Debug + PartialEq + Serialize + DeserializeOwned;
+    /// What is remembered of one machine; read back through validation (`#[serde(try_from = ..)]`) of what it can check
+    /// by itself.
+    type Memory: Clone + fmt::Debug + PartialEq + Send + Sync + Serialize + DeserializeOwned + 'static;
+
+    /// Number of columns of the rows it takes.
+    fn width(&self) -> usize;
+
+    /// The memory of a machine of which nothing is known yet.
+    fn new_memory(&self) -> Self::Memory;
+
+    /// Whether `memory` has the sizes that this scorer's memories have. Called for every row: `O(1)`.
+    fn accepts(&self, memory: &Self::Memory) -> bool;
+
+    /// Rows a new memory must have taken before its scores count.
+    fn warm_up(&self) -> u32;
+
+    /// How unusual `x` is as the next row of the machine: finite, higher for the more unusual.
+    fn score(&self, memory: &Self::Memory, x: StreamRow<'_>) -> f64;
+
+    /// Takes `x` into the memory. `learn` is false for a row that the [`LearningPolicy`] keeps out of what is usual: it
+    /// still moves what follows the machine (filters, cumulative sums, windows, clocks), but not the reference.
+    fn update(&self, memory: &mut Self::Memory, x: StreamRow<'_>, learn: bool);
+
+    /// [`score`](StreamScorer::score), then [`update`](StreamScorer::update), where that saves work; the same bits.
+    /// `learn` says from the score whether the row is to be learnt.
+    fn step(&self, memory: &mut Self::Memory, x: StreamRow<'_>, learn: impl FnOnce(f64) -> bool) -> f64 {
+        let score = self.score(memory, x);
+        self.update(memory, x, learn(score));
+        score
+    }
+
+    /// Each column's share of the score of `x`, finite, into `out`, which has one place a column and holds zeros.
+    fn contributions_into(&self, memory: &Self::Memory, x: StreamRow<'_>, out: &mut [f64]);
+
+    /// What is written.
+    fn to_record(&self) -> Self::Record;
+
+    /// The scorer that was written as `record`, for rows of `width` columns. Everything that the promises of this trait
+    /// rest on is checked.
+    ///
+    /// # Errors
+    /// `Persistence`.
+    fn from_record(record: Self::Record, width: usize) -> Result<Self>;
+}
+
+/// Which rows of a machine a streaming detector learns from, once it is warm. Until then it learns from all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum LearningPolicy {
+    /// From all: what lasts becomes usual.
+    #[default]
+    Always,
+    /// From rows whose score does not exceed the threshold: a fault is not learnt, nor is a new way of working.
+    WhenNormal,
+    /// From none.
+    Frozen,
+}
+
+/// The units in which a streaming algorithm sees rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Scaling {
+    /// Training standard deviations from the training mean, without the columns that were constant in training.
+    Training,
+    /// Standard deviations of the machine's own first rows, this many, from their mean; a column that does not vary in
+    /// them is zero. These rows get no score. At least 2.
+    FirstRows(u32),
+    /// As they come.
+    Raw,
+}
+
+/// What a new machine's memory holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Start {
+    /// Nothing: the machine warms up by itself.
+    #[default]
+    Empty,
+    /// What the rows of all training machines left, one machine behind the other.
+    Trained,
+}
+
+/// A fitted streaming detector: an algorithm, the units of its rows, a threshold, and when it learns.
+///
+/// Each algorithm's page says what it is for; what all share (thresholds, missing values, extremes, learning) stands in
+/// [the module](crate::detect).
+#[derive(Clone, Debug)]
+pub struct StreamDetector<S: StreamScorer> {
+    schema: FeatureSchema,
+    fingerprint: Fingerprint,
+    units: Units,
+    pub(super) scorer: S,
+    threshold: f64,
+    learning: LearningPolicy,
+    /// What new machines start with; `None` for nothing.
+    start: Option<S::Memory>,
+    n_rows: u64,
+}
+
+#[derive(Clone, Debug)]
+enum Units {
+    Training(Standard),
+    FirstRows(u32),
+    Raw,
+}
+
+/// What a streaming detector remembers of one machine; carries the detector's fingerprint.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StreamState<M> {
+    model: Fingerprint,
+    last: Option<Timestamp>,
+    /// Rows taken, up to the largest number.
+    n_rows: u32,
+    /// Of the machine's first rows, where they are the measure.
+    baseline: Option<Baseline>,
+    memory: M,
+}
+
+/// Mean and spread of a machine's first rows, by Welford's recurrence.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Baseline {
+    mean: Vec<f64>,
+    /// Sums of squared deviations from the mean.
+    square: Vec<f64>,
+}
+
+/// Parameters of a [`StreamDetector`], not yet checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StreamDetectorParams<A>(StreamDetectorValidParams<A>);
+
+/// Checked parameters of a [`StreamDetector`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct StreamDetectorValidParams<A> {
+    algorithm: A,
+    scaling: Scaling,
+    learning: LearningPolicy,
+    start: Start,
+    threshold: ThresholdParams,
+}
+
+impl<A: StreamAlgorithm> StreamDetectorParams<A> {
+    /// Parameters around `algorithm`: training units, learning always, empty memories, a false alarm rate of 0.01, five
+    /// folds, seed 0.
+    pub fn new(algorithm: A) -> Self {
+        Self(StreamDetectorValidParams {
+            algorithm,
+            scaling: Scaling::Training,
+            learning: LearningPolicy::Always,
+            start: Start::Empty,
+            threshold: ThresholdParams::default(),
+        })
+    }
+
+    /// The same parameters with a setting of the algorithm changed.
+    #[must_use]
+    pub(super) fn with(mut self, change: impl FnOnce(&mut A)) -> Self {
+        change(&mut self.0.algorithm);
+        self
+    }
+
+    /// The units of rows. Default [`Scaling::Training`].
+    #[must_use]
+    pub fn scaling(mut self, scaling: Scaling) -> Self {
+        self.0.scaling = scaling;
+        self
+    }
+
+    /// Which rows are learnt. Default [`LearningPolicy::Always`].
+    #[must_use]
+    pub fn learning(mut self, learning: LearningPolicy) -> Self {
+        self.0.learning = learning;
+        self
+    }
+
+    /// What new machines start with. Default [`Start::Empty`].
+    #[must_use]
+    pub fn start(mut self, start: Start) -> Self {
+        self.0.start = start;
+        self
+    }
+
+    /// Share of healthy rows that may exceed the threshold, above 0 and below 1. Default 0.01.
+    #[must_use]
+    pub fn false_alarm_rate(mut self, rate: f64) -> Self {
+        self.0.threshold.false_alarm_rate = rate;
+        self
+    }
+
+    /// Number of folds behind the threshold, at least 2. Default 5.
+    #[must_use]
+    pub fn n_folds(mut self, n: usize) -> Self {
+        self.0.threshold.n_folds = n;
+        self
+    }
+
+    /// This threshold, instead of one from held-out scores.
+    #[must_use]
+    pub fn fixed_threshold(mut self, threshold: f64) -> Self {
+        self.0.threshold.fixed = Some(threshold);
+        self
+    }
+
+    /// Seed of everything random: the folds, and the algorithm's own chance. Default 0.
+    #[must_use]
+    pub fn seed(mut self, seed: Seed) -> Self {
+        self.0.threshold.seed = seed;
+        self
+    }
+
+    /// A detector that has seen no training row: every machine starts from nothing.
+    ///
+    /// # Errors
+    /// `InvalidParameter` for [`Scaling::Training`], [`Start::Trained`] or without a
+    /// [`fixed_threshold`](StreamDetectorParams::fixed_threshold), all of which need training; otherwise as the algorithm.
+    pub fn untrained(&self, schema: FeatureSchema) -> Result<StreamDetector<A::Scorer>> {
+        let p = self.check_ref()?;
+        if p.scaling == Scaling::Training {
+            return Err(Error::parameter(
+                "scaling",
+                "first rows or raw without training rows",
+                "training",
+            ));
+        }
+        if p.start == Start::Trained {
+            return Err(Error::parameter("start", "empty without training rows", "trained"));
+        }
+        let Some(threshold) = p.threshold.fixed else {
+            return Err(Error::parameter(
+                "fixed_threshold",
+                "a number without training rows",
+                "none",
+            ));
+        };
+        let sequences = Sequences::new(schema.len());
+        let scorer = p.algorithm.fit(&sequences, p.threshold.seed)?;
+        StreamDetector::from_persisted(StreamDetectorRecord {
+            schema,
+            units: Units::of(p.scaling, || {
+                Err(Error::parameter("scaling", "no training", "training"))
+            })?
+            .to_record(),
+            algorithm: scorer.to_record(),
+            threshold,
+            learning: p.learning,
+            start: None,
+            n_rows: 0,
+        })
+        .map_err(|e| e.context(<A::Scorer as StreamScorer>::KIND))
+    }
+}
+
+impl<A: StreamAlgorithm + Default> Default for StreamDetectorParams<A> {
+    fn default() -> Self {
+        Self::new(A::default())
+    }
+}
+
+impl<A: StreamAlgorithm> ParamGuard for StreamDetectorParams<A> {
+    type Checked = StreamDetectorValidParams<A>;
+    type Error = Error;
+
+    fn check_ref(&self) -> Result<&StreamDetectorValidParams<A>> {
+        self.0.algorithm.check()?;
+        self.0.threshold.check()?;
+        match self.0.scaling {
+            Scaling::FirstRows(n) if !(2..=LARGEST_BASELINE).contains(&n) => {
+                let range = format!("from 2 to {LARGEST_BASELINE} first rows");
+                Err(Error::parameter("scaling", range, n))
+            }
+            _ => Ok(&self.0),
+        }
+    }
+
+    fn check(self) -> Result<StreamDetectorValidParams<A>> {
+        self.check_ref()?;
+        Ok(self.0)
+    }
+}
+
+/// Targets are not looked at. Each asset's rows are its stream, in the order of the table.
+impl<A: StreamAlgorithm, T> Fit<FeatureTable, T, Error> for StreamDetectorValidParams<A> {
+    type Object = StreamDetector<A::Scorer>;
+
+    /// # Errors
+    /// Those of the algorithm; `InsufficientData` with fewer than two usable rows a fold, where no feature varies, or where
+    /// no machine has more rows than the detector needs before its first score.
+    fn fit(&self, dataset: &DatasetBase<FeatureTable, T>) -> Result<Self::Object> {
+        self.fit_table(dataset.records())
+            .map_err(|e| e.context(<A::Scorer as StreamScorer>::KIND))
+    }
+}
+
+/// The usable rows of one machine, or of one stretch of it.
+type Stretch<'a> = Vec<FeatureView<'a>>;
+
+impl<A: StreamAlgorithm> StreamDetectorValidParams<A> {
+    fn fit_table(&self, table: &FeatureTable) -> Result<StreamDetector<A::Scorer>> {
+        let mut machines: Vec<Stretch<'_>> = vec![Vec::new(); table.n_assets()];
+        let usable = |x: &FeatureView<'_>| x.values().iter().all(|v| v.is_finite());
+        for (x, &asset) in table.views().zip(table.asset()).filter(|(x, _)| usable(x)) {
+            if let Some(machine) = machines.get_mut(asset as usize) {
+                machine.push(x);
+            }
+        }
+        machines.retain(|m| !m.is_empty());
+        let mut detector = self.fit_stretches(table.schema(), machines.iter().map(Vec::as_slice))?;
+        if self.threshold.fixed.is_none() {
+            let mut scores = self.held_out_scores(table, &machines)?;
+            detector.threshold = self.threshold.of_scores(&mut scores);
+        }
+        StreamDetector::from_persisted(detector)
+    }
+
+    /// The detector of these stretches, its threshold still open.
+    fn fit_stretches<'a>(
+        &self,
+        schema: &FeatureSchema,
+        stretches: impl Iterator<Item = &'a [FeatureView<'a>]> + Clone,
+    ) -> Result<RecordOf<A::Scorer>> {
+        let rows: Vec<&[f64]> = stretches.clone().flatten().map(|x| x.values()).collect();
+        if rows.len() < 2 {
+            return Err(Error::insufficient(
+                "training rows without a missing value",
+                "at least 2",
+                rows.len(),
+            ));
+        }
+        let units = Units::of(self.scaling, || Standard::fit(&rows))?;
+        let mut sequences = Sequences::new(units.width(schema));
+        for stretch in stretches {
+            let mut baseline = units.new_baseline(schema);
+            let (mut last, mut n_rows) = (None, 0_u32);
+            for x in stretch {
+                if last.is_some() && x.time().is_some() && x.time() <= last {
+                    continue; // as when scoring
+                }
+                last = x.time().or(last);
+                if units.is_ready(n_rows) {
+                    sequences.push(units.row(baseline.as_ref(), x.values()), x.time());
+                } else if let Some(baseline) = &mut baseline {
+                    baseline.learn(n_rows + 1, x.values());
+                }
+                n_rows = n_rows.saturating_add(1);
+            }
+            sequences.end();
+        }
+        let scorer = self.algorithm.fit(&sequences, self.threshold.seed)?;
+        let start = (self.start == Start::Trained).then(|| {
+            let mut memory = scorer.new_memory();
+            sequences
+                .iter()
+                .flatten()
+                .for_each(|x| scorer.update(&mut memory, x, true));
+            memory
+        });
+        Ok(StreamDetectorRecord {
+            schema: schema.clone(),
+            units: units.to_record(),
+            algorithm: scorer.to_record(),
+            threshold: self.threshold.fixed.unwrap_or(0.0),
+            learning: self.learning,
+            start,
+            n_rows: rows.len() as u64,
+        })
+    }
+
+    /// Scores of each machine's rows under a detector fitted on the other machines.
+    fn held_out_scores(&self, table: &FeatureTable, machines: &[Stretch<'_>]) -> Result<Vec<f64>> {
+        let n_rows: usize = machines.iter().map(Vec::len).sum();
+        let needed = self.threshold.n_folds.saturating_mul(2);
+        if n_rows < needed {
+            return Err(Error::insufficient(
+                "training rows without a missing value",
+                format!("at least {needed}, two a fold"),
+                format!("{n_rows} of {}", table.n_rows()),
+            ));
+        }
+        // A single machine is cut into as many stretches as there are folds; then stretches are held out like machines.
+        let stretches: Vec<&[FeatureView<'_>]> = match machines {
+            [one] => one.chunks(one.len().div_ceil(self.threshold.n_folds)).collect(),
+            many => many.iter().map(Vec::as_slice).collect(),
+        };
+        let (n_folds, fold_of) = folds_of(stretches.len(), self.threshold.n_folds, self.threshold.seed)?;
+        let mut scores = Vec::with_capacity(n_rows);
+        for fold in 0..n_folds {
+            let in_fold = |wanted: bool| -> Vec<&[FeatureView<'_>]> {
+                let chosen = stretches.iter().zip(&fold_of).filter(|(_, f)| (**f == fold) == wanted);
+                chosen.map(|(s, _)| *s).collect()
+            };
+            let context = |e: Error| e.context(format_args!("fold {} of {n_folds}, for the threshold", fold + 1));
+            let detector = StreamDetector::<A::Scorer>::from_persisted(
+                self.fit_stretches(table.schema(), in_fold(false).into_iter())
+                    .map_err(context)?,
+            )?;
+            for stretch in in_fold(true) {
+                let mut state = detector.new_state();
+                for x in stretch {
+                    // The threshold is not known yet: all that is healthy is normal.
+                    if let Assessment::Ready(score) = detector.step_learning(&mut state, *x, Some(true))? {
+                        scores.push(score.value);
+                    }
+                }
+            }
+        }
+        if scores.is_empty() {
+            let longest = stretches.iter().map(|s| s.len()).max().unwrap_or(0);
+            return Err(Error::insufficient(
+                "rows of a machine held out for the threshold",
+                "more than the detector needs before its first score",
+                format!("at most {longest}"),
+            ));
+        }
+        Ok(scores)
+    }
+}
+
+impl Units {
+    fn of(scaling: Scaling, standard: impl FnOnce() -> Result<Standard>) -> Result<Self> {
+        Ok(match scaling {
+            Scaling::Training => Self::Training(standard()?),
+            Scaling::FirstRows(n) => Self::FirstRows(n),
+            Scaling::Raw => Self::Raw,
+        })
+    }
+
+    fn width(&self, schema: &FeatureSchema) -> usize {
+        match self {
+            Self::Training(standard) => standard.len(),
+            _ => schema.len(),
+        }
+    }
+
+    fn new_baseline(&self, schema: &FeatureSchema) -> Option<Baseline> {
+        matches!(self, Self::FirstRows(_)).then(|| Baseline {
+            mean: vec![0.0; schema.len()],
+            square: vec![0.0; schema.len()],
+        })
+    }
+
+    /// Rows of a machine that only its baseline learns.
+    fn n_baseline(&self) -> u32 {
+        match self {
+            Self::FirstRows(n) => *n,
+            _ => 0,
+        }
+    }
+
+    /// Whether a machine's units are known after `n_rows` rows.
+    fn is_ready(&self, n_rows: u32) -> bool {
+        n_rows >= self.n_baseline()
+    }
+
+    #[inline]
+    fn row(&self, baseline: Option<&Baseline>, x: &[f64]) -> Row {
+        match (self, baseline) {
+            (Self::Training(standard), _) => standard.row(x),
+            (Self::FirstRows(n), Some(baseline)) => baseline.row(*n, x),
+            _ => x.iter().map(|x| clamped(*x)).collect(),
+        }
+    }
+
+    fn to_record(&self) -> UnitsRecord {
+        match self {
+            Self::Training(standard) => UnitsRecord::Training(standard.to_persisted()),
+            Self::FirstRows(n) => UnitsRecord::FirstRows(*n),
+            Self::Raw => UnitsRecord::Raw,
+        }
+    }
+
+    fn from_record(record: UnitsRecord, n_features: usize) -> Result<Self> {
+        Ok(match record {
+            UnitsRecord::Training(standard) => Self::Training(Standard::from_persisted(standard, n_features)?),
+            UnitsRecord::FirstRows(n) if (2..=LARGEST_BASELINE).contains(&n) => Self::FirstRows(n),
+            UnitsRecord::FirstRows(n) => {
+                return Err(Error::persistence(format!(
+                    "first rows: expected 2 to {LARGEST_BASELINE}, got {n}"
+                )));
+            }
+            UnitsRecord::Raw => Self::Raw,
+        })
+    }
+}
+
+fn clamped(x: f64) -> f64 {
+    x.clamp(-LARGEST_READING, LARGEST_READING)
+}
+
+impl Baseline {
+    /// Takes row number `n`, counted from one.
+    fn learn(&mut self, n: u32, x: &[f64]) {
+        let n = f64::from(n.max(1));
+        for ((mean, square), &x) in self.mean.iter_mut().zip(&mut self.square).zip(x) {
+            let deviation = clamped(x) - *mean;
+            *mean += deviation / n;
+            *square += deviation * (clamped(x) - *mean);
+        }
+    }
+
+    fn row(&self, n: u32, x: &[f64]) -> Row {
+        let z = |((mean, square), x): ((&f64, &f64), &f64)| {
+            let deviation = (square / f64::from(n.saturating_sub(1).max(1))).sqrt();
+            if deviation.is_finite() && deviation > CONSTANT * mean.abs() && deviation >= f64::MIN_POSITIVE {
+                ((clamped(*x) - mean) / deviation).clamp(-super::standard::Z_MAX, super::standard::Z_MAX)
+            } else {
+                0.0
+            }
+        };
+        self.mean.iter().zip(&self.square).zip(x).map(z).collect()
+    }
+
+    fn is_sound(&self, width: usize) -> bool {
+        self.mean.len() == width && self.square.len() == width
+    }
+}
+
+impl<M> StreamState<M> {
+    /// Instant of the last usable row.
+    pub fn last_time(&self) -> Option<Timestamp> {
+        self.last
+    }
+
+    /// Usable rows taken.
+    pub fn n_rows(&self) -> u32 {
+        self.n_rows
+    }
+
+    /// What the algorithm remembers.
+    pub fn memory(&self) -> &M {
+        &self.memory
+    }
+}
+
+impl<S: StreamScorer> StreamDetector<S> {
+    /// The score above which a row is anomalous.
+    pub fn threshold(&self) -> f64 {
+        self.threshold
+    }
+
+    /// Training rows used.
+    pub fn n_rows(&self) -> u64 {
+        self.n_rows
+    }
+
+    /// Which rows are learnt.
+    pub fn learning(&self) -> LearningPolicy {
+        self.learning
+    }
+
+    /// Usable rows a new machine must send before its first score.
+    pub fn warm_up(&self) -> u32 {
+        match self.start {
+            Some(_) => self.units.n_baseline(),
+            None => self.units.n_baseline().saturating_add(self.scorer.warm_up()),
+        }
+    }
+
+    /// The row in the algorithm's units, and what may be said of it; refuses what does not belong here.
+    #[inline]
+    fn admit(&self, state: &StreamState<S::Memory>, x: FeatureView<'_>) -> Result<Assessment<Row>> {
+        self.schema.expect(x.schema())?;
+        if state.model != self.fingerprint {
+            return Err(Error::state(
+                "state",
+                format!("one of model {}", self.fingerprint),
+                format!("one of model {}", state.model),
+            ));
+        }
+        let has_baseline = state.baseline.as_ref().map(|b| b.is_sound(self.schema.len()));
+        let wants_baseline = matches!(self.units, Units::FirstRows(_)).then_some(true);
+        if has_baseline != wants_baseline || !self.scorer.accepts(&state.memory) {
+            return Err(Error::state("state", "the sizes this model's states have", "others"));
+        }
+        if let Some(reason) = UnusableReason::of_values(x.values()) {
+            return Ok(Assessment::Unusable(reason));
+        }
+        if state.last.is_some() && x.time().is_some() && x.time() <= state.last {
+            return Ok(Assessment::Unusable(UnusableReason::TimeNotIncreasing));
+        }
+        if !self.units.is_ready(state.n_rows) {
+            return Ok(self.cold(state));
+        }
+        Ok(Assessment::Ready(self.units.row(state.baseline.as_ref(), x.values())))
+    }
+
+    fn cold<T>(&self, state: &StreamState<S::Memory>) -> Assessment<T> {
+        Assessment::Warmup {
+            seen: state.n_rows,
+            needed: self.warm_up(),
+        }
+    }
+
+    fn is_warm(&self, state: &StreamState<S::Memory>) -> bool {
+        state.n_rows >= self.warm_up()
+    }
+
+    fn learns(&self, score: f64) -> bool {
+        match self.learning {
+            LearningPolicy::Always => true,
+            LearningPolicy::WhenNormal => score <= self.threshold,
+            LearningPolicy::Frozen => false,
+        }
+    }
+
+    fn ready(&self, value: f64) -> Assessment<AnomalyScore> {
+        Assessment::Ready(AnomalyScore {
+            value,
+            threshold: self.threshold,
+        })
+    }
+
+    /// A step that learns as the policy says, or as `always` says.
+    #[inline]
+    fn step_learning(
+        &self,
+        state: &mut StreamState<S::Memory>,
+        x: FeatureView<'_>,
+        always: Option<bool>,
+    ) -> Result<Assessment<AnomalyScore>> {
+        let admitted = self.admit(state, x)?;
+        if let Assessment::Unusable(reason) = admitted {
+            return Ok(Assessment::Unusable(reason));
+        }
+        let warm = self.is_warm(state);
+        let outcome = match admitted {
+            Assessment::Ready(z) => {
+                let row = StreamRow {
+                    values: &z,
+                    time: x.time(),
+                };
+                let value = self.scorer.step(&mut state.memory, row, |score| {
+                    always.unwrap_or_else(|| !warm || self.learns(score))
+                });
+                if warm { self.ready(value) } else { self.cold(state) }
+            }
+            _ => {
+                if let Some(baseline) = &mut state.baseline {
+                    baseline.learn(state.n_rows.saturating_add(1), x.values());
+                }
+                self.cold(state)
+            }
+        };
+        state.n_rows = state.n_rows.saturating_add(1);
+        state.last = x.time().or(state.last);
+        Ok(outcome)
+    }
+}
+
+impl<S: StreamScorer> OnlineModel for StreamDetector<S> {
+    type State = StreamState<S::Memory>;
+    type Output = AnomalyScore;
+
+    fn schema(&self) -> &FeatureSchema {
+        &self.schema
+    }
+
+    fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
+    }
+
+    fn new_state(&self) -> Self::State {
+        StreamState {
+            model: self.fingerprint,
+            last: None,
+            n_rows: 0,
+            baseline: self.units.new_baseline(&self.schema),
+            memory: self.start.clone().unwrap_or_else(|| self.scorer.new_memory()),
+        }
+    }
+
+    fn assess(&self, state: &Self::State, x: FeatureView<'_>) -> Result<Assessment<AnomalyScore>> {
+        Ok(match self.admit(state, x)? {
+            Assessment::Ready(z) if self.is_warm(state) => {
+                let row = StreamRow {
+                    values: &z,
+                    time: x.time(),
+                };
+                self.ready(self.scorer.score(&state.memory, row))
+            }
+            Assessment::Unusable(reason) => Assessment::Unusable(reason),
+            _ => self.cold(state),
+        })
+    }
+
+    fn update(&self, state: &mut Self::State, x: FeatureView<'_>) -> Result<()> {
+        self.step(state, x).map(|_| ())
+    }
+
+    fn step(&self, state: &mut Self::State, x: FeatureView<'_>) -> Result<Assessment<AnomalyScore>> {
+        self.step_learning(state, x, None)
+    }
+}
+
+impl<S: StreamScorer> AnomalyDetector for StreamDetector<S> {
+    fn contributions_into(&self, state: &Self::State, x: FeatureView<'_>, out: &mut [f64]) -> Result<Assessment<()>> {
+        check_places(out, self.schema.len())?;
+        let z = match self.admit(state, x)? {
+            Assessment::Ready(z) if self.is_warm(state) => z,
+            Assessment::Unusable(reason) => return Ok(Assessment::Unusable(reason)),
+            _ => return Ok(self.cold(state)),
+        };
+        out.fill(0.0);
+        let row = StreamRow {
+            values: &z,
+            time: x.time(),
+        };
+        if let Some(own) = out.get_mut(..z.len()) {
+            self.scorer.contributions_into(&state.memory, row, own);
+        }
+        if let Units::Training(standard) = &self.units {
+            standard.scatter(out);
+        }
+        Ok(Assessment::Ready(()))
+    }
+}
+
+/// What is written of a [`StreamDetector`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StreamDetectorRecord<R, M> {
+    schema: FeatureSchema,
+    units: UnitsRecord,
+    algorithm: R,
+    threshold: f64,
+    learning: LearningPolicy,
+    start: Option<M>,
+    n_rows: u64,
+}
+
+type RecordOf<S> = StreamDetectorRecord<<S as StreamScorer>::Record, <S as StreamScorer>::Memory>;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+enum UnitsRecord {
+    Training(StandardRecord),
+    FirstRows(u32),
+    Raw,
+}
+
+impl<S: StreamScorer> PersistentModel for StreamDetector<S> {
+    const KIND: &'static str = S::KIND;
+    const KIND_VERSION: u32 = S::KIND_VERSION;
+    type Persisted = RecordOf<S>;
+
+    fn to_persisted(&self) -> Self::Persisted {
+        StreamDetectorRecord {
+            schema: self.schema.clone(),
+            units: self.units.to_record(),
+            algorithm: self.scorer.to_record(),
+            threshold: self.threshold,
+            learning: self.learning,
+            start: self.start.clone(),
+            n_rows: self.n_rows,
+        }
+    }
+
+    fn from_persisted(p: Self::Persisted) -> Result<Self> {
+        let fingerprint = fingerprint_of(Self::KIND, &p)?;
+        let units = Units::from_record(p.units, p.schema.len())?;
+        check_numbers("threshold", &[p.threshold], 1, f64::is_finite)?;
+        let scorer = S::from_record(p.algorithm, units.width(&p.schema))?;
+        if p.start.as_ref().is_some_and(|m| !scorer.accepts(m)) {
+            return Err(Error::persistence(
+                "start: expected a memory of this detector's sizes, got another",
+            ));
+        }
+        Ok(Self {
+            schema: p.schema,
+            fingerprint,
+            units,
+            scorer,
+            threshold: p.threshold,
+            learning: p.learning,
+            start: p.start,
+            n_rows: p.n_rows,
+        })
+    }
+}
