@@ -40,8 +40,10 @@ impl<'a> Rows<'a> {
 
     /// Row `i`; `None` beyond the last.
     pub fn get(&self, i: usize) -> Option<&'a [f64]> {
-        let start = i.checked_mul(self.width)?;
-        self.values.get(start..start.checked_add(self.width)?)
+        if i >= self.len() {
+            return None;
+        }
+        self.values.get(i * self.width..(i + 1) * self.width)
     }
 
     /// The rows in order.
