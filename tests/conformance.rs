@@ -8,7 +8,7 @@ mod toy;
 
 use linfa::{DatasetBase, traits::Fit};
 use prognos::{
-    detect::{EwmaChart, LearningPolicy, MahalanobisDetector, PcaDetector, Scaling, Start},
+    detect::{AnyDetectorParams, EwmaChart, LearningPolicy, MahalanobisDetector, PcaDetector, Scaling, Start},
     features::FeatureTable,
     pipeline::{Pipeline, PipelineParams},
     quantity::LifeUnit,
@@ -66,6 +66,22 @@ fn ewma_chart() {
     suite::detector(|| warm().fit(&data).unwrap(), &rows, Other);
 }
 
+#[test]
+fn any_detector() {
+    let (train, rows) = suite::telemetry();
+    for params in [
+        AnyDetectorParams::from(MahalanobisDetector::params()),
+        EwmaChart::params().into(),
+    ] {
+        let fit = || params.fit(train.clone()).unwrap();
+        suite::online(fit, &rows);
+        let other = AnyDetectorParams::from(PcaDetector::params())
+            .fit(train.clone())
+            .unwrap();
+        suite::refuses_states_of(&fit(), &other, &rows);
+    }
+}
+
 /// Lives that follow from the rows of [`suite::telemetry`], the first sensor above all.
 fn lives(table: FeatureTable) -> DatasetBase<FeatureTable, RulLabels> {
     let life = |row: &[f64]| (60.0 + 25.0 * row[0] - 10.0 * (row[2] - 200.0)).clamp(0.0, 120.0);
@@ -121,6 +137,13 @@ fn linear_pipeline() {
 #[test]
 fn pipeline_without_remaining_life() {
     chain(&Pipeline::params(), &chains::engines(6, 1), &chains::engines(2, 2));
+}
+
+#[test]
+fn pipeline_with_a_detector_that_remembers() {
+    let detector = EwmaChart::params().learning(LearningPolicy::WhenNormal);
+    let params = Pipeline::params().detector(detector);
+    chain(&params, &chains::engines(6, 1), &chains::engines(2, 2));
 }
 
 #[test]

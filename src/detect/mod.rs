@@ -29,6 +29,7 @@
 //! number to ±10⁶. So scores are finite for every finite row. Columns that are constant in training have no standard
 //! deviation: they take no part in the score.
 
+mod any;
 mod ewma_chart;
 mod mahalanobis;
 mod pca;
@@ -38,6 +39,8 @@ mod standard;
 mod stream_detector;
 mod threshold;
 
+pub(crate) use any::AnyDetectorRecord;
+pub use any::{AnyDetector, AnyDetectorParams, AnyDetectorState};
 pub use ewma_chart::{EwmaChart, EwmaChartParams, EwmaMemory, EwmaScorer, EwmaSettings};
 pub use mahalanobis::{
     MahalanobisDetector, MahalanobisMetric, MahalanobisParams, MahalanobisRecord, MahalanobisSettings, Shrinkage,

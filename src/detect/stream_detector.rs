@@ -587,6 +587,17 @@ impl<M> StreamState<M> {
     pub fn memory(&self) -> &M {
         &self.memory
     }
+
+    fn learn_baseline(&mut self, x: &[f64]) {
+        if let Some(baseline) = &mut self.baseline {
+            baseline.learn(self.n_rows.saturating_add(1), x);
+        }
+    }
+
+    fn count(&mut self, time: Option<Timestamp>) {
+        self.n_rows = self.n_rows.saturating_add(1);
+        self.last = time.or(self.last);
+    }
 }
 
 impl<S: StreamScorer> StreamDetector<S> {
@@ -692,14 +703,12 @@ impl<S: StreamScorer> StreamDetector<S> {
                 if warm { self.ready(value) } else { self.cold(state) }
             }
             _ => {
-                if let Some(baseline) = &mut state.baseline {
-                    baseline.learn(state.n_rows.saturating_add(1), x.values());
-                }
-                self.cold(state)
+                let outcome = self.cold(state);
+                state.learn_baseline(x.values());
+                outcome
             }
         };
-        state.n_rows = state.n_rows.saturating_add(1);
-        state.last = x.time().or(state.last);
+        state.count(x.time());
         Ok(outcome)
     }
 }
@@ -741,7 +750,23 @@ impl<S: StreamScorer> OnlineModel for StreamDetector<S> {
     }
 
     fn update(&self, state: &mut Self::State, x: FeatureView<'_>) -> Result<()> {
-        self.step(state, x).map(|_| ())
+        if self.learning == LearningPolicy::WhenNormal {
+            return self.step(state, x).map(|_| ()); // learning waits for the score
+        }
+        let learn = self.learning == LearningPolicy::Always || !self.is_warm(state);
+        match self.admit(state, x)? {
+            Assessment::Unusable(_) => return Ok(()),
+            Assessment::Ready(z) => {
+                let row = StreamRow {
+                    values: &z,
+                    time: x.time(),
+                };
+                self.scorer.update(&mut state.memory, row, learn);
+            }
+            _ => state.learn_baseline(x.values()),
+        }
+        state.count(x.time());
+        Ok(())
     }
 
     fn step(&self, state: &mut Self::State, x: FeatureView<'_>) -> Result<Assessment<AnomalyScore>> {

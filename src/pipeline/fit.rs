@@ -12,7 +12,7 @@ use crate::{
     features::{FeatureSchema, FeatureTable, telemetry},
     model::AssetFolds,
     preprocess::RegimeNormalizer,
-    quantity::LifeUnit,
+    quantity::{LifeUnit, Timestamp},
     rul::{BinnedIntervals, CalibrationRow, LabelSettings, RulLabels},
     signal::{AssetHistory, EndOfLife, FleetHistory},
 };
@@ -231,7 +231,7 @@ impl Job<'_> {
         rows: &mut Vec<CalibrationRow>,
     ) -> Result<()> {
         let rul = asset.rul(self.unit).unwrap_or_default();
-        self.each_row(front, asset, |i, features, _| {
+        self.each_row(front, asset, |i, _, features, _| {
             if i % stride == 0 && settings.calibrates(rul[i]) {
                 let predicted = model.point(features);
                 rows.push(CalibrationRow {
@@ -341,7 +341,7 @@ impl Job<'_> {
         &self,
         front: &FrontEnd,
         asset: &AssetHistory,
-        mut take: impl FnMut(usize, &[f64], Option<&Vec<f64>>),
+        mut take: impl FnMut(usize, Timestamp, &[f64], Option<&Vec<f64>>),
     ) -> Result<()> {
         let (mut state, mut scratch) = (front.new_state(), front.new_scratch());
         let mut born = None; // by the first usable row, as online
@@ -351,6 +351,7 @@ impl Job<'_> {
                 born = born.or(Some(time));
                 take(
                     i,
+                    time,
                     &scratch.features,
                     front.is_settled(&state).then_some(&scratch.detector_features),
                 );
@@ -368,7 +369,7 @@ impl Job<'_> {
         for asset in assets {
             let Some(lives) = asset.rul(self.unit) else { continue };
             let before = rul.len();
-            self.each_row(front, asset, |i, features, _| {
+            self.each_row(front, asset, |i, _, features, _| {
                 if passed % stride == 0 {
                     values.extend_from_slice(features);
                     number.push(n_used);
@@ -388,24 +389,25 @@ impl Job<'_> {
     }
 
     fn healthy_table(&self, front: &FrontEnd, assets: &[&AssetHistory]) -> Result<FeatureTable> {
-        let (mut values, mut number, mut n_used) = (Vec::new(), Vec::new(), 0);
+        let (mut values, mut number, mut times, mut n_used) = (Vec::new(), Vec::new(), Vec::new(), 0);
         for asset in assets {
             let n_healthy = ((asset.n_rows() as f64 * self.params.healthy_share).ceil() as usize).max(1);
             let before = number.len();
-            self.each_row(front, asset, |i, _, features| {
+            self.each_row(front, asset, |i, time, _, features| {
                 if let Some(features) = features
                     && i < n_healthy
                     && features.iter().all(|v| v.is_finite())
                 {
                     values.extend_from_slice(features);
                     number.push(n_used);
+                    times.push(time);
                 }
             })?;
             n_used += u32::from(number.len() > before);
         }
         let span = front.detector_features.longest_span();
         let what = format!("healthy rows older than the detector's longest span of {span}");
-        table_of(front.detector_features.schema(), values, number, &what)
+        table_of(front.detector_features.schema(), values, number, &what)?.at(times)
     }
 }
 

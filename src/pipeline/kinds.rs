@@ -1,39 +1,16 @@
-//! The closed list of the models a chain may hold.
+//! The closed list of the regressors a chain may hold.
 
 use crate::{
-    detect::{MahalanobisDetector, MahalanobisParams, PcaDetector, PcaParams, PcaRecord},
     error::{Error, Result},
     features::{FeatureSchema, FeatureTable, FeatureView},
-    model::{AnomalyDetector, AnomalyScore, Assessment, OnlineModel, PersistentModel, RulEstimate},
+    model::{Assessment, OnlineModel, PersistentModel, RulEstimate},
     rul::{
         BinnedIntervals, GradientBoosting, GradientBoostingParams, GradientBoostingRecord, PointRegressor, RidgeRul,
         RidgeRulParams, RidgeRulRecord, RulLabels,
     },
 };
-use linfa::{DatasetBase, ParamGuard, traits::Fit};
+use linfa::ParamGuard;
 use serde::{Deserialize, Serialize};
-
-/// An unfitted detector of a chain.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum DetectorParams {
-    /// [`PcaDetector`].
-    Pca(PcaParams),
-    /// [`MahalanobisDetector`].
-    Mahalanobis(MahalanobisParams),
-}
-
-impl From<PcaParams> for DetectorParams {
-    fn from(p: PcaParams) -> Self {
-        Self::Pca(p)
-    }
-}
-
-impl From<MahalanobisParams> for DetectorParams {
-    fn from(p: MahalanobisParams) -> Self {
-        Self::Mahalanobis(p)
-    }
-}
 
 /// An unfitted RUL regressor of a chain.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,74 +31,6 @@ impl From<GradientBoostingParams> for RulParams {
 impl From<RidgeRulParams> for RulParams {
     fn from(p: RidgeRulParams) -> Self {
         Self::Ridge(p)
-    }
-}
-
-/// A fitted detector.
-#[derive(Clone, Debug)]
-pub(super) enum DetectorModel {
-    Pca(PcaDetector),
-    Mahalanobis(MahalanobisDetector),
-}
-
-/// A fitted detector as it is written to files; the names are those of its kind.
-#[derive(Serialize, Deserialize)]
-pub(super) enum DetectorRecord {
-    #[serde(rename = "detect.pca")]
-    Pca(PcaRecord),
-    #[serde(rename = "detect.mahalanobis")]
-    Mahalanobis(<MahalanobisDetector as PersistentModel>::Persisted),
-}
-
-/// Calls the same method of whichever model it is.
-macro_rules! each {
-    ($kinds:ident, $model:expr, $m:ident => $call:expr) => {
-        match $model {
-            $kinds::Pca($m) => $call,
-            $kinds::Mahalanobis($m) => $call,
-        }
-    };
-}
-
-impl DetectorParams {
-    pub(super) fn check(&self) -> Result<()> {
-        each!(DetectorParams, self, p => p.check_ref().map(|_| ()))
-    }
-
-    pub(super) fn fit(&self, table: FeatureTable) -> Result<DetectorModel> {
-        let data = DatasetBase::new(table, ());
-        Ok(match self {
-            Self::Pca(p) => DetectorModel::Pca(p.fit(&data)?),
-            Self::Mahalanobis(p) => DetectorModel::Mahalanobis(p.fit(&data)?),
-        })
-    }
-}
-
-impl DetectorModel {
-    pub(super) fn schema(&self) -> &FeatureSchema {
-        each!(DetectorModel, self, m => m.schema())
-    }
-
-    pub(super) fn assess(&self, x: FeatureView<'_>) -> Result<Assessment<AnomalyScore>> {
-        each!(DetectorModel, self, m => m.assess(&(), x))
-    }
-
-    pub(super) fn contributions_into(&self, x: FeatureView<'_>, out: &mut [f64]) -> Result<Assessment<()>> {
-        each!(DetectorModel, self, m => m.contributions_into(&(), x, out))
-    }
-
-    pub(super) fn to_record(&self) -> DetectorRecord {
-        match self {
-            Self::Pca(m) => DetectorRecord::Pca(m.to_persisted()),
-            Self::Mahalanobis(m) => DetectorRecord::Mahalanobis(m.to_persisted()),
-        }
-    }
-
-    pub(super) fn from_record(record: DetectorRecord) -> Result<Self> {
-        Ok(match record {
-            DetectorRecord::Pca(r) => Self::Pca(PcaDetector::from_persisted(r)?),
-            DetectorRecord::Mahalanobis(r) => Self::Mahalanobis(MahalanobisDetector::from_persisted(r)?),
-        })
     }
 }
 

@@ -19,13 +19,14 @@ mod run;
 
 pub use cross_validation::{CrossValidation, HeldOutRow};
 pub use fit::Progress;
-pub use kinds::{DetectorParams, RulParams};
+pub use kinds::RulParams;
 pub use params::PipelineParams;
 pub use persist::PipelineRecord;
 pub use run::{PipelineScratch, PipelineState};
 
 use crate::{
     decision::AlarmPolicy,
+    detect::AnyDetector,
     envelope::{Fingerprint, Provenance},
     error::Result,
     features::{FeatureSchema, WaveformExtractor},
@@ -33,7 +34,7 @@ use crate::{
     quantity::LifeUnit,
 };
 use front::FrontEnd;
-use kinds::{DetectorModel, RulModel};
+use kinds::RulModel;
 use std::{path::Path, sync::Arc};
 
 /// A fitted chain from row to decision: itself an [`OnlineModel`](crate::model::OnlineModel) that takes raw rows with
@@ -73,7 +74,7 @@ pub struct Pipeline {
     /// Where rows come from waveform windows.
     extractor: Option<WaveformExtractor>,
     front: FrontEnd,
-    detector: DetectorModel,
+    detector: AnyDetector,
     rul: Option<RulModel>,
     alarm: AlarmPolicy,
     provenance: Provenance,

@@ -1,9 +1,9 @@
 //! The unfitted chain.
 
-use super::{DetectorParams, RulParams};
+use super::RulParams;
 use crate::{
     decision::AlarmPolicy,
-    detect::PcaDetector,
+    detect::{AnyDetectorParams, PcaDetector},
     diagnose::HealthIndicesParams,
     error::{Error, Result},
     features::{TelemetrySpec, WaveformExtractor, telemetry},
@@ -17,7 +17,7 @@ pub struct PipelineParams {
     pub(super) regimes: Regimes,
     pub(super) health_indices: Option<(HealthIndicesParams, TelemetrySpec)>,
     pub(super) features: TelemetrySpec,
-    pub(super) detector: DetectorParams,
+    pub(super) detector: AnyDetectorParams,
     pub(super) detector_features: TelemetrySpec,
     pub(super) healthy_share: f64,
     pub(super) rul: Option<RulParams>,
@@ -76,7 +76,7 @@ impl PipelineParams {
 
     /// The anomaly detector.
     #[must_use]
-    pub fn detector(mut self, detector: impl Into<DetectorParams>) -> Self {
+    pub fn detector(mut self, detector: impl Into<AnyDetectorParams>) -> Self {
         self.detector = detector.into();
         self
     }

@@ -3,14 +3,15 @@
 use super::{
     Pipeline,
     front::{FrontEnd, FrontEndRecord},
-    kinds::{DetectorModel, DetectorRecord, RulModel, RulRecord},
+    kinds::{RulModel, RulRecord},
 };
 use crate::{
     decision::AlarmPolicy,
+    detect::{AnyDetector, AnyDetectorRecord},
     envelope::{Fingerprint, Provenance},
     error::{Error, Result},
     features::{FeatureExtractor, WaveformExtractor},
-    model::PersistentModel,
+    model::{OnlineModel, PersistentModel},
     quantity::LifeUnit,
 };
 use serde::{Deserialize, Serialize};
@@ -21,7 +22,7 @@ pub struct PipelineRecord {
     life_unit: LifeUnit,
     extractor: Option<WaveformExtractor>,
     front: FrontEndRecord,
-    detector: DetectorRecord,
+    detector: AnyDetectorRecord,
     rul: Option<RulRecord>,
     alarm: AlarmPolicy,
 }
@@ -53,7 +54,7 @@ impl PersistentModel for Pipeline {
             .check()
             .map_err(|e| Error::persistence(format!("pipeline: {e}")))?;
         let front = FrontEnd::from_record(r.front)?;
-        let detector = DetectorModel::from_record(r.detector)?;
+        let detector = AnyDetector::from_record(r.detector)?;
         if detector.schema() != front.detector_features.schema() {
             return broken("expected a detector of the front end's features");
         }

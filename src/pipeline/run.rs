@@ -6,10 +6,11 @@ use super::{
 };
 use crate::{
     decision::{Alarm, AlarmState, AlarmTransition, Cause, Condition, Decision, MAX_CAUSES},
+    detect::AnyDetectorState,
     envelope::Fingerprint,
     error::{Error, Result},
     features::{FeatureSchema, FeatureView},
-    model::{Assessment, OnlineModel, UnusableReason},
+    model::{AnomalyDetector, Assessment, OnlineModel, UnusableReason},
     quantity::Timestamp,
     signal::AssetHistory,
 };
@@ -23,6 +24,7 @@ pub struct PipelineState {
     born: Option<Timestamp>,
     last: Option<Timestamp>,
     front: FrontState,
+    detector: AnyDetectorState,
     alarm: AlarmState,
 }
 
@@ -127,7 +129,7 @@ impl Pipeline {
         for v in scratch.front.detector_features.iter_mut().filter(|v| v.is_nan()) {
             *v = 0.0;
         }
-        let view = FeatureView::new(self.front.detector_features.schema(), &scratch.front.detector_features)?;
+        let view = FeatureView::new(self.front.detector_features.schema(), &scratch.front.detector_features)?.at(time);
         let condition = |score| Condition {
             time,
             age,
@@ -135,9 +137,10 @@ impl Pipeline {
             score,
             rul,
         };
-        let score = match self.detector.assess(view)? {
+        let score = match self.detector.assess(&state.detector, view)? {
             Assessment::Ready(score) => score,
             other => {
+                self.detector.update(&mut state.detector, view)?;
                 return Ok(other.map(|score| Decision::Normal(condition(score))));
             }
         };
@@ -149,9 +152,12 @@ impl Pipeline {
             false => AlarmTransition::None,
         };
         let Some(since) = state.alarm.since() else {
+            self.detector.update(&mut state.detector, view)?;
             return Ok(Assessment::Ready(Decision::Normal(condition)));
         };
-        self.detector.contributions_into(view, &mut scratch.contributions)?;
+        self.detector
+            .contributions_into(&state.detector, view, &mut scratch.contributions)?;
+        self.detector.update(&mut state.detector, view)?;
         let causes = self.causes(&scratch.contributions, &mut scratch.by_cause);
         let raised_now = transition == AlarmTransition::Raised;
         Ok(Assessment::Ready(Decision::Alarm(Alarm {
@@ -227,6 +233,7 @@ impl OnlineModel for Pipeline {
             born: None,
             last: None,
             front: self.front.new_state(),
+            detector: self.detector.new_state(),
             alarm: self.alarm.new_state(),
         }
     }
