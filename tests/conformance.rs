@@ -8,7 +8,10 @@ mod toy;
 
 use linfa::{DatasetBase, traits::Fit};
 use prognos::{
-    detect::{AnyDetectorParams, EwmaChart, LearningPolicy, MahalanobisDetector, PcaDetector, Scaling, Start},
+    detect::{
+        AnyDetectorParams, Cusum, EwmaChart, LearningPolicy, MahalanobisDetector, MewmaChart, PageHinkley, PcaDetector,
+        Scaling, Side, Start,
+    },
     features::FeatureTable,
     pipeline::{Pipeline, PipelineParams},
     quantity::LifeUnit,
@@ -64,6 +67,36 @@ fn ewma_chart() {
     suite::detector(|| own_start().untrained(schema.clone()).unwrap(), &rows, Other);
     let warm = || own_start().start(Start::Trained).learning(LearningPolicy::WhenNormal);
     suite::detector(|| warm().fit(&data).unwrap(), &rows, Other);
+}
+
+#[test]
+fn charts() {
+    let (train, rows) = suite::telemetry();
+    let schema = train.schema().clone();
+    let data = DatasetBase::new(train, ());
+    let cusum = Cusum::params;
+    suite::stream_detector(
+        || cusum().fit(&data).unwrap(),
+        || cusum().side(Side::Low).fit(&data).unwrap(),
+        &rows,
+        Other,
+    );
+    let test = || PageHinkley::params().warm_up(5);
+    suite::stream_detector(
+        || test().fit(&data).unwrap(),
+        || test().forgetting(0.1).fit(&data).unwrap(),
+        &rows,
+        Other,
+    );
+    let own_start = test().scaling(Scaling::FirstRows(4)).fixed_threshold(9.0);
+    suite::detector(|| own_start.untrained(schema.clone()).unwrap(), &rows, Other);
+    let mewma = MewmaChart::params;
+    suite::stream_detector(
+        || mewma().fit(&data).unwrap(),
+        || mewma().weight(0.4).fit(&data).unwrap(),
+        &rows,
+        Additive,
+    );
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! The closed list of detectors: what a chain or a fusion may hold.
 
-use super::{EwmaChart, EwmaChartParams, MahalanobisDetector, MahalanobisParams, PcaDetector, PcaParams};
+use super::{
+    Cusum, CusumParams, EwmaChart, EwmaChartParams, MahalanobisDetector, MahalanobisParams, MewmaChart,
+    MewmaChartParams, PageHinkley, PageHinkleyParams, PcaDetector, PcaParams,
+};
 use crate::{
     envelope::Fingerprint,
     error::{Error, Result},
@@ -181,6 +184,9 @@ detectors! {
     Pca: PcaParams => PcaDetector, "detect.pca";
     Mahalanobis: MahalanobisParams => MahalanobisDetector, "detect.mahalanobis";
     EwmaChart: EwmaChartParams => EwmaChart, "detect.ewma_chart";
+    Cusum: CusumParams => Cusum, "detect.cusum";
+    PageHinkley: PageHinkleyParams => PageHinkley, "detect.page_hinkley";
+    MewmaChart: MewmaChartParams => MewmaChart, "detect.mewma_chart";
 }
 
 impl AnyDetector {

@@ -30,8 +30,11 @@
 //! deviation: they take no part in the score.
 
 mod any;
+mod cusum;
 mod ewma_chart;
 mod mahalanobis;
+mod mewma_chart;
+mod page_hinkley;
 mod pca;
 mod row_detector;
 mod rows;
@@ -41,10 +44,13 @@ mod threshold;
 
 pub(crate) use any::AnyDetectorRecord;
 pub use any::{AnyDetector, AnyDetectorParams, AnyDetectorState};
+pub use cusum::{Cusum, CusumMemory, CusumParams, CusumScorer, CusumSettings, Side};
 pub use ewma_chart::{EwmaChart, EwmaChartParams, EwmaMemory, EwmaScorer, EwmaSettings};
 pub use mahalanobis::{
     MahalanobisDetector, MahalanobisMetric, MahalanobisParams, MahalanobisRecord, MahalanobisSettings, Shrinkage,
 };
+pub use mewma_chart::{MewmaChart, MewmaChartParams, MewmaMemory, MewmaRecord, MewmaScorer, MewmaSettings};
+pub use page_hinkley::{PageHinkley, PageHinkleyMemory, PageHinkleyParams, PageHinkleyScorer, PageHinkleySettings};
 pub use pca::{PcaDetector, PcaParams, PcaRecord, PcaStatistics, PcaValidParams};
 pub use row_detector::{
     RowAlgorithm, RowDetector, RowDetectorParams, RowDetectorRecord, RowDetectorValidParams, RowScorer,
