@@ -1,5 +1,6 @@
 //! The score of the Numenta Anomaly Benchmark.
 
+use super::ranking::expect_finite_scores;
 use crate::{
     error::{Error, Result},
     quantity::Timestamp,
@@ -281,10 +282,7 @@ impl NabFile {
 
     fn expect_scores(&self, scores: &[f64]) -> Result<()> {
         self.expect_rows("scores", scores.len())?;
-        match scores.iter().enumerate().find(|(_, s)| !s.is_finite()) {
-            None => Ok(()),
-            Some((row, s)) => Err(Error::input(&format!("`scores` row {row}"), "a finite number", s)),
-        }
+        expect_finite_scores(scores)
     }
 
     fn expect_rows(&self, what: &str, got: usize) -> Result<()> {
