@@ -1,6 +1,9 @@
 //! Areas under curves that forgive alarms just beside an anomaly, and their mean over how far beside.
 
-use super::ranking::{count, expect_scored, expect_some};
+use super::{
+    range_based::row_ranges,
+    ranking::{count, expect_scored, expect_some},
+};
 use crate::error::{Error, Result};
 
 /// Areas under the two curves.
@@ -49,8 +52,7 @@ pub struct RangeAreas {
 /// `InvalidInput` for slices of different lengths or a score that is not finite, naming its row; `InsufficientData` without
 /// an anomalous or without a normal row; `InvalidParameter` for a buffer above the number of rows.
 pub fn range_auc(scores: &[f64], labels: &[bool], buffer: usize) -> Result<RangeAreas> {
-    let mut ranges = BufferedRanges::new(scores, labels)?;
-    ranges.expect_buffer("buffer", buffer)?;
+    let mut ranges = BufferedRanges::new(scores, labels, ("buffer", buffer))?;
     for reach in 1..=buffer / 2 {
         ranges.widen(reach);
     }
@@ -59,8 +61,12 @@ pub fn range_auc(scores: &[f64], labels: &[bool], buffer: usize) -> Result<Range
 
 /// Volumes under the surface, VUS-ROC and VUS-PR: the means of [`range_auc`] over the buffers `0..=max_buffer`.
 ///
+/// Chance is not 0.5 under the first curve: buffers count in full as found but in half as to be found, so that scores without any knowledge
+/// come to 1/2 with short buffers and to 3/4 with buffers much longer than anomalies. Compare with the same labels only.
+///
 /// No length of buffer has to be chosen, only the longest: about the period of the signal, says the paper. Cost: a sort,
-/// and a pass over the rows a buffer, `O(n log n + n max_buffer)`; memory for some hundred bytes a row.
+/// and for each buffer a pass over the rows that lie in an anomaly or the longest buffer, at most
+/// `O(n log n + n max_buffer)`; memory for some hundred bytes a row.
 ///
 /// ```
 /// let labels = [false, false, false, true, true, false, false, false];
@@ -73,8 +79,7 @@ pub fn range_auc(scores: &[f64], labels: &[bool], buffer: usize) -> Result<Range
 /// # Errors
 /// As [`range_auc`].
 pub fn vus(scores: &[f64], labels: &[bool], max_buffer: usize) -> Result<RangeAreas> {
-    let mut ranges = BufferedRanges::new(scores, labels)?;
-    ranges.expect_buffer("max_buffer", max_buffer)?;
+    let mut ranges = BufferedRanges::new(scores, labels, ("max_buffer", max_buffer))?;
     let mut sum = RangeAreas { roc: 0.0, pr: 0.0 };
     for buffer in 0..=max_buffer {
         if buffer >= 2 && buffer % 2 == 0 {
@@ -91,17 +96,33 @@ pub fn vus(scores: &[f64], labels: &[bool], max_buffer: usize) -> Result<RangeAr
     })
 }
 
-/// What all buffers share. A step is the set of rows of one score, from the highest down.
+/// What all buffers share.
+///
+/// A step is the set of rows of one score, from the highest down. Rows that no buffer reaches are near none of the
+/// anomalies: steps of them alone move along a straight line of the first curve and add nothing under the second, so that
+/// a number stands for them.
 struct BufferedRanges {
     n_rows: usize,
     n_anomalous: usize,
-    /// Step and distance to the nearest anomalous row, of the rows in the order of steps.
-    ranked: Vec<(usize, usize)>,
+    /// Steps with a near row.
+    steps: Vec<Step>,
+    /// Distances to the nearest anomalous row, of the near rows in the order of steps.
+    distances: Vec<usize>,
+    /// How many rows lie at each distance that a buffer reaches.
+    n_at: Vec<usize>,
+    /// The step of each near row.
     step_of_row: Vec<usize>,
     anomalies: Vec<Anomaly>,
     /// Scratch: how many anomalies are found first in each step, and the label at each distance.
     arrivals: Vec<usize>,
     label_at: Vec<f64>,
+}
+
+struct Step {
+    /// Rows of the steps since the one before.
+    n_passed: usize,
+    n_rows: usize,
+    n_near: usize,
 }
 
 struct Anomaly {
@@ -112,53 +133,59 @@ struct Anomaly {
 }
 
 impl BufferedRanges {
-    fn new(scores: &[f64], labels: &[bool]) -> Result<Self> {
+    fn new(scores: &[f64], labels: &[bool], (name, max_buffer): (&str, usize)) -> Result<Self> {
         expect_scored(scores, labels)?;
         let (n_rows, n_anomalous) = (scores.len(), count(labels));
         expect_some("anomalous", n_anomalous)?;
         expect_some("normal", n_rows - n_anomalous)?;
-
-        let mut rows: Vec<(f64, usize)> = scores.iter().copied().zip(0..).collect();
-        rows.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
-        let distance = distances(labels);
-        let (mut ranked, mut step_of_row, mut n_steps) = (Vec::with_capacity(n_rows), vec![0; n_rows], 0);
-        for step in rows.chunk_by(|a, b| a.0 == b.0) {
-            for &(_, row) in step {
-                ranked.push((n_steps, distance.get(row).copied().unwrap_or(usize::MAX)));
-                if let Some(of_row) = step_of_row.get_mut(row) {
-                    *of_row = n_steps;
-                }
-            }
-            n_steps += 1;
+        if max_buffer > n_rows {
+            let expected = format!("at most the number of rows, {n_rows}");
+            return Err(Error::parameter(name, expected, max_buffer));
         }
 
-        let mut anomalies = Vec::new();
-        let mut first = 0;
-        for run in labels.chunk_by(|a, b| a == b) {
-            let steps = step_of_row.iter().skip(first).take(run.len());
-            if let (Some(true), Some(&found_at)) = (run.first(), steps.min()) {
-                let last = first + run.len() - 1;
-                anomalies.push(Anomaly { first, last, found_at });
-            }
-            first += run.len();
-        }
-        Ok(Self {
+        let distance_of = distances(labels);
+        let mut ranked: Vec<(f64, usize, usize)> = Vec::with_capacity(n_rows);
+        let rows = scores.iter().zip(&distance_of).enumerate();
+        ranked.extend(rows.map(|(row, (&score, &distance))| (score, row, distance)));
+        ranked.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
+        let mut made = Self {
             n_rows,
             n_anomalous,
-            ranked,
-            step_of_row,
-            anomalies,
-            arrivals: vec![0; n_steps],
-            label_at: Vec::new(),
-        })
-    }
-
-    fn expect_buffer(&self, name: &str, buffer: usize) -> Result<()> {
-        if buffer <= self.n_rows {
-            return Ok(());
+            steps: Vec::new(),
+            distances: Vec::new(),
+            n_at: vec![0; max_buffer / 2 + 1],
+            step_of_row: vec![0; n_rows],
+            anomalies: Vec::new(),
+            arrivals: Vec::new(),
+            label_at: Vec::with_capacity(max_buffer / 2 + 1),
+        };
+        let mut n_passed = 0;
+        for step in ranked.chunk_by(|a, b| a.0 == b.0) {
+            let n_before = made.distances.len();
+            for &(_, row, distance) in step {
+                let (Some(n), Some(of_row)) = (made.n_at.get_mut(distance), made.step_of_row.get_mut(row)) else {
+                    continue; // not near
+                };
+                *n += 1;
+                *of_row = made.steps.len();
+                made.distances.push(distance);
+            }
+            match made.distances.len() - n_before {
+                0 => n_passed += step.len(),
+                n_near => made.steps.push(Step {
+                    n_passed: std::mem::take(&mut n_passed),
+                    n_rows: step.len(),
+                    n_near,
+                }),
+            }
         }
-        let expected = format!("at most the number of rows, {}", self.n_rows);
-        Err(Error::parameter(name, expected, buffer))
+        made.arrivals = vec![0; made.steps.len()];
+        for (first, last) in row_ranges(labels) {
+            let steps = made.step_of_row.iter().skip(first).take(last - first + 1);
+            let found_at = steps.copied().min().unwrap_or(usize::MAX);
+            made.anomalies.push(Anomaly { first, last, found_at });
+        }
+        Ok(made)
     }
 
     /// Lets rows find anomalies `reach` rows away that found those one row nearer before.
@@ -181,34 +208,50 @@ impl BufferedRanges {
         self.label_at.push(1.0);
         let label = |d: usize| (1.0 - d as f64 / buffer as f64).sqrt();
         self.label_at.extend((1..=buffer / 2).map(label));
-        let label_of = |distance: usize| self.label_at.get(distance).copied().unwrap_or(0.0);
+        let label_of = |&distance: &usize| self.label_at.get(distance).copied().unwrap_or(0.0);
         self.arrivals.fill(0);
         for anomaly in &self.anomalies {
             if let Some(n) = self.arrivals.get_mut(anomaly.found_at) {
                 *n += 1;
             }
         }
-        let labelled: f64 = self.ranked.iter().map(|row| label_of(row.1)).sum();
+        let labelled: f64 = self
+            .n_at
+            .iter()
+            .zip(&self.label_at)
+            .map(|(&n, label)| n as f64 * label)
+            .sum();
         let positive = (self.n_anomalous as f64 + labelled) / 2.0;
         let negative = self.n_rows as f64 - positive;
+        // Rounded sums may leave a little beside 0 and 1.
+        let fpr_of = |n_alarms: usize, tp: f64| ((n_alarms as f64 - tp) / negative).clamp(0.0, 1.0);
 
         let (mut tp, mut n_alarms, mut n_found) = (0.0, 0_usize, 0_usize);
         let (mut tpr, mut fpr, mut precision) = (0.0, 0.0, 1.0);
         let (mut roc, mut pr) = (0.0, 0.0);
-        let steps = self.ranked.chunk_by(|a, b| a.0 == b.0);
-        for (step, arrived) in steps.zip(&self.arrivals) {
-            tp += step.iter().map(|row| label_of(row.1)).sum::<f64>();
-            n_alarms += step.len();
+        let mut rest = &self.distances[..];
+        for (step, arrived) in self.steps.iter().zip(&self.arrivals) {
+            if step.n_passed > 0 {
+                n_alarms += step.n_passed;
+                let to_fpr = fpr_of(n_alarms, tp);
+                roc += (to_fpr - fpr) * tpr;
+                fpr = to_fpr;
+                precision = tp / n_alarms as f64;
+            }
+            let (near, behind) = rest.split_at_checked(step.n_near).unwrap_or((rest, &[]));
+            rest = behind;
+            tp += near.iter().map(label_of).sum::<f64>();
+            n_alarms += step.n_rows;
             n_found += arrived;
             let found = n_found as f64 / self.anomalies.len() as f64;
             let to_tpr = (tp / positive).min(1.0) * found;
-            // Rounded sums may leave a little beside 0 and 1.
-            let to_fpr = ((n_alarms as f64 - tp) / negative).clamp(fpr, 1.0);
+            let to_fpr = fpr_of(n_alarms, tp);
             let to_precision = tp / n_alarms as f64;
             roc += (to_fpr - fpr) * (to_tpr + tpr) / 2.0;
             pr += (to_tpr - tpr) * (to_precision + precision) / 2.0;
             (tpr, fpr, precision) = (to_tpr, to_fpr, to_precision);
         }
+        // All anomalies are found and TP is its largest, so that the last rate is 1.
         roc += (1.0 - fpr) * (1.0 + tpr) / 2.0;
         RangeAreas { roc, pr }
     }
