@@ -432,7 +432,7 @@ proptest! {
         let second = |t: Timestamp| t.nanos() / 1_000_000_000;
         let delays: Vec<Option<f64>> = anomalies
             .iter()
-            .map(|a| (second(a.start())..=second(a.end())).find(|&t| on(t)).map(|t| at(t).seconds_since(a.start())))
+            .map(|a| (second(a.start())..=second(a.end())).find(|&t| on(t)).map(|t| (t - second(a.start())) as f64))
             .collect();
         let found: Vec<f64> = delays.iter().flatten().copied().collect();
         prop_assert_eq!(tally.delays_s(), &found[..]);

@@ -4,11 +4,16 @@
 use super::ranking::{expect_finite_scores, expect_labelled};
 use crate::{
     error::{Error, Result},
-    quantity::{Seconds, Timestamp},
+    quantity::{LifeUnit, Seconds, Timestamp},
 };
 use std::ops::AddAssign;
 
 const SECONDS_PER_DAY: f64 = 86_400.0;
+
+/// Exact for whole seconds below 104 days.
+fn seconds_between(earlier: Timestamp, later: Timestamp) -> f64 {
+    LifeUnit::Seconds.between(earlier, later)
+}
 
 /// Rows by alarm and truth. Counts of several files add up, and ratios are taken of the sums.
 ///
@@ -218,7 +223,7 @@ impl Interval {
 
     /// Its length in seconds; 0 for an instant.
     pub fn length_s(self) -> f64 {
-        self.end.seconds_since(self.start)
+        seconds_between(self.start, self.end)
     }
 }
 
@@ -297,14 +302,14 @@ impl EventTally {
         };
         // Both are in order: alarms that end before an anomaly meet none that follows.
         let mut rest = alarms;
-        for alarm_of in anomalies {
-            let passed = rest.partition_point(|alarm| alarm.end < alarm_of.start);
+        for anomaly in anomalies {
+            let passed = rest.partition_point(|alarm| alarm.end < anomaly.start);
             rest = rest.get(passed..).unwrap_or_default();
             match rest.first() {
-                Some(alarm) if alarm.start <= alarm_of.end => {
+                Some(alarm) if alarm.start <= anomaly.end => {
                     tally
                         .delays_s
-                        .push(alarm.start.max(alarm_of.start).seconds_since(alarm_of.start));
+                        .push(seconds_between(anomaly.start, alarm.start.max(anomaly.start)));
                 }
                 _ => tally.n_missed += 1,
             }
@@ -446,7 +451,7 @@ impl LeadTime {
     /// Seconds from the alarm to the failure; `None` where no alarm counts, which is a failure without warning.
     ///
     /// ```
-    /// use prognos::{evaluate::{Interval, LeadTime}, quantity::{Seconds, Timestamp}};
+    /// use prognos::{evaluate::{Interval, LeadTime}, quantity::{LifeUnit, Seconds, Timestamp}};
     /// let span = |a, b| Interval::new(Timestamp::from_secs(a), Timestamp::from_secs(b));
     /// let (alarms, failure) = ([span(10, 20)?, span(60, 70)?, span(90, 100)?], Timestamp::from_secs(100));
     /// assert_eq!(LeadTime::Lasting.of(&alarms, failure)?, Some(10.0));
@@ -463,7 +468,7 @@ impl LeadTime {
         };
         expect_in_order("alarms", ever, alarms)?;
         let before = |alarm: &&Interval| alarm.start < failure;
-        let lead = |alarm: &Interval| failure.seconds_since(alarm.start);
+        let lead = |alarm: &Interval| seconds_between(alarm.start, failure);
         Ok(match self {
             Self::Lasting => {
                 let on = |alarm: &&Interval| alarm.end >= failure;
@@ -471,7 +476,7 @@ impl LeadTime {
             }
             Self::Within(horizon) => {
                 let horizon_s = horizon.get();
-                let in_window = |alarm: &&Interval| failure.seconds_since(alarm.end) <= horizon_s;
+                let in_window = |alarm: &&Interval| seconds_between(alarm.end, failure) <= horizon_s;
                 alarms
                     .iter()
                     .filter(before)
