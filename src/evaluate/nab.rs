@@ -196,7 +196,7 @@ impl NabFile {
     ///
     /// A window's first row is the first with the instant of its start; where no row has it, the first that is later. Its
     /// last row is the first with the instant of its end; where no row has it, the one before the first that is later.
-    /// Instants may repeat and step back, as clocks do.
+    /// Instants may repeat and step back, as clocks do; hence each window costs a pass over the rows.
     ///
     /// # Errors
     /// As [`new`](Self::new), and `InvalidInput` for a window without a row.
