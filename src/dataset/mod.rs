@@ -5,6 +5,8 @@
 //! | [`cmapss`] | NASA C-MAPSS turbofans, run to failure | the published text files, unchanged |
 //! | [`cwru`] | Case Western Reserve University bearings with seeded faults | the published MATLAB files, unchanged |
 //! | [`femto`] | FEMTO-ST PRONOSTIA bearings, run to failure | the published CSV snapshots, unchanged |
+//! | [`nab`] | Numenta Anomaly Benchmark: series with labelled windows | the published CSV and JSON files, unchanged |
+//! | [`skab`] | Skoltech Anomaly Benchmark: a pump rig with labelled faults | the published CSV files, unchanged |
 //! | [`matlab`] | numeric arrays of any shape | MATLAB 5 |
 //! | [`wav`] | waveforms | WAV, whole numbers and floats |
 //! | [`waveform_csv`] | waveforms | plain text: a line an instant, a column a channel |
@@ -16,11 +18,16 @@
 //! Every loader refuses a file above [`MAX_FILE_BYTES`] before reading it, and reads all or nothing: a malformed file is
 //! an error that names the file, the line and what was expected there, never a shorter fleet.
 
+mod civil_time;
 pub mod cmapss;
 pub mod cwru;
 pub mod femto;
 pub mod fleet_csv;
+mod grouped_files;
 pub mod matlab;
+pub mod nab;
+mod named_columns;
+pub mod skab;
 pub mod wav;
 pub mod waveform_csv;
 

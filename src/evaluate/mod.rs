@@ -1,14 +1,33 @@
 //! How good predictions are, against the truth.
 //!
-//! All functions take slices of one entry a row. Lengths that differ, slices without a row, and numbers that are not
-//! finite are errors that name the slice and the row: a NaN never hides in an average.
+//! | what | how |
+//! |---|---|
+//! | remaining lives and their intervals | [`rmse`], [`mae`], [`phm08_score`], [`coverage`], [`mean_width`], each weighted too |
+//! | scores of anomaly, no threshold | [`roc_auc`], [`average_precision`], [`pr_auc`]; [`vus`] forgives alarms just beside an anomaly |
+//! | alarms row by row | [`Confusion`]: precision, recall, F1, rates of false and missed alarms |
+//! | alarms as ranges of rows | [`RangeBased`]; [`NabFile`], the score of the NAB benchmark, rewards the early |
+//! | alarms in time | [`EventTally`]: delays, misses, false alarms a day; [`LeadTime`] before failures |
+//!
+//! Functions take slices of one entry a row. Lengths that differ, slices without a row, and numbers that are not
+//! finite are errors that name the slice and the row: a NaN never hides in an average. What adds up over files or assets
+//! is a value that does.
 //!
 //! Rows of a long-lived asset outnumber those of a short-lived one. The weighted variants correct for that;
 //! [`asset_weights`] gives each asset the same say.
 
+mod detection;
+mod nab;
+mod range_based;
+mod ranking;
 mod rul_error;
+mod volume;
 
+pub use detection::{Confusion, EventTally, Interval, LeadTime, alarm_episodes};
+pub use nab::{NabFile, NabOptimum, NabProfile, NabWeights, nab_best_threshold, nab_normalised};
+pub use range_based::{Cardinality, PositionalBias, RangeBased, RangeTally, row_ranges};
+pub use ranking::{average_precision, pr_auc, roc_auc};
 pub use rul_error::{
     asset_weights, coverage, coverage_weighted, mae, mae_weighted, mean_width, mean_width_weighted, phm08_score,
     phm08_score_weighted, rmse, rmse_weighted,
 };
+pub use volume::{RangeAreas, range_auc, vus};
