@@ -9,8 +9,8 @@ mod toy;
 use linfa::{DatasetBase, traits::Fit};
 use prognos::{
     detect::{
-        AnyDetectorParams, Cusum, EwmaChart, LearningPolicy, MahalanobisDetector, MewmaChart, PageHinkley, PcaDetector,
-        Scaling, Side, Start,
+        Adwin, AnyDetectorParams, BayesianChangePoint, Cusum, EwmaChart, LearningPolicy, LeftDiscord,
+        MahalanobisDetector, MewmaChart, PageHinkley, PcaDetector, Scaling, Side, Start,
     },
     features::FeatureTable,
     pipeline::{Pipeline, PipelineParams},
@@ -94,6 +94,45 @@ fn charts() {
     suite::stream_detector(
         || mewma().fit(&data).unwrap(),
         || mewma().weight(0.4).fit(&data).unwrap(),
+        &rows,
+        Additive,
+    );
+}
+
+#[test]
+fn adwin() {
+    let (train, rows) = suite::telemetry();
+    let data = DatasetBase::new(train, ());
+    let params = || Adwin::params().warm_up(10);
+    suite::stream_detector(
+        || params().fit(&data).unwrap(),
+        || params().confidence(0.1).fit(&data).unwrap(),
+        &rows,
+        Other,
+    );
+}
+
+#[test]
+fn bayesian_change_point() {
+    let (train, rows) = suite::telemetry();
+    let data = DatasetBase::new(train, ());
+    let params = || BayesianChangePoint::params().longest_run(20);
+    suite::stream_detector(
+        || params().fit(&data).unwrap(),
+        || params().expected_run(50.0).fit(&data).unwrap(),
+        &rows,
+        Other,
+    );
+}
+
+#[test]
+fn left_discord() {
+    let (train, rows) = suite::telemetry();
+    let data = DatasetBase::new(train, ());
+    let params = || LeftDiscord::params().length(4).history(20);
+    suite::stream_detector(
+        || params().fit(&data).unwrap(),
+        || params().history(22).fit(&data).unwrap(),
         &rows,
         Additive,
     );

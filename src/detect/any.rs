@@ -1,8 +1,9 @@
 //! The closed list of detectors: what a chain or a fusion may hold.
 
 use super::{
-    Cusum, CusumParams, EwmaChart, EwmaChartParams, MahalanobisDetector, MahalanobisParams, MewmaChart,
-    MewmaChartParams, PageHinkley, PageHinkleyParams, PcaDetector, PcaParams,
+    Adwin, AdwinParams, BayesianChangePoint, BayesianChangePointParams, Cusum, CusumParams, EwmaChart, EwmaChartParams,
+    LeftDiscord, LeftDiscordParams, MahalanobisDetector, MahalanobisParams, MewmaChart, MewmaChartParams, PageHinkley,
+    PageHinkleyParams, PcaDetector, PcaParams,
 };
 use crate::{
     envelope::Fingerprint,
@@ -187,6 +188,9 @@ detectors! {
     Cusum: CusumParams => Cusum, "detect.cusum";
     PageHinkley: PageHinkleyParams => PageHinkley, "detect.page_hinkley";
     MewmaChart: MewmaChartParams => MewmaChart, "detect.mewma_chart";
+    Adwin: AdwinParams => Adwin, "detect.adwin";
+    BayesianChangePoint: BayesianChangePointParams => BayesianChangePoint, "detect.bayesian_change_point";
+    LeftDiscord: LeftDiscordParams => LeftDiscord, "detect.left_discord";
 }
 
 impl AnyDetector {

@@ -29,9 +29,12 @@
 //! number to ±10⁶. So scores are finite for every finite row. Columns that are constant in training have no standard
 //! deviation: they take no part in the score.
 
+mod adwin;
 mod any;
+mod bayesian_change_point;
 mod cusum;
 mod ewma_chart;
+mod left_discord;
 mod mahalanobis;
 mod mewma_chart;
 mod page_hinkley;
@@ -42,10 +45,15 @@ mod standard;
 mod stream_detector;
 mod threshold;
 
+pub use adwin::{Adwin, AdwinMemory, AdwinParams, AdwinScorer, AdwinSettings};
 pub(crate) use any::AnyDetectorRecord;
 pub use any::{AnyDetector, AnyDetectorParams, AnyDetectorState};
+pub use bayesian_change_point::{
+    BayesianChangePoint, BayesianChangePointParams, ChangePointMemory, ChangePointScorer, ChangePointSettings,
+};
 pub use cusum::{Cusum, CusumMemory, CusumParams, CusumScorer, CusumSettings, Side};
 pub use ewma_chart::{EwmaChart, EwmaChartParams, EwmaMemory, EwmaScorer, EwmaSettings};
+pub use left_discord::{DiscordMemory, DiscordScorer, DiscordSettings, LeftDiscord, LeftDiscordParams};
 pub use mahalanobis::{
     MahalanobisDetector, MahalanobisMetric, MahalanobisParams, MahalanobisRecord, MahalanobisSettings, Shrinkage,
 };
