@@ -18,6 +18,12 @@
 //! from the lowest, at most `n`. It holds its rate without an assumption on the distribution of scores as far as the
 //! rows to come look like held-out training rows; with fewer than `1 / false_alarm_rate` rows it is the highest of them.
 //!
+//! # Thresholds for rare alarms, and p-values
+//!
+//! What one row in 100,000 exceeds no quantile of a few thousand says. [`PeaksOverThreshold`] extrapolates the tail of
+//! scores to a given risk, [`Spot`] and [`DriftSpot`] follow it online. [`ConformalPValues`] turn scores into the share of
+//! held-out healthy rows that score as high, and a [`PValueRule`] makes one p-value of several detectors'.
+//!
 //! # Missing values
 //!
 //! Training rows with a value that is NaN or infinite are left out. When scoring, such a row is
@@ -29,10 +35,16 @@
 //! number to ±10⁶. So scores are finite for every finite row. Columns that are constant in training have no standard
 //! deviation: they take no part in the score.
 
+mod conformal;
 mod mahalanobis;
+mod p_values;
 mod pca;
+mod peaks_over_threshold;
 mod standard;
 mod threshold;
 
+pub use conformal::ConformalPValues;
 pub use mahalanobis::{MahalanobisDetector, MahalanobisParams, MahalanobisRecord, MahalanobisValidParams, Shrinkage};
+pub use p_values::PValueRule;
 pub use pca::{PcaDetector, PcaParams, PcaRecord, PcaStatistics, PcaValidParams};
+pub use peaks_over_threshold::{DriftSpot, ParetoTail, PeaksOverThreshold, Spot, SpotParams, SpotVerdict};
