@@ -281,10 +281,10 @@ impl Reference {
                 });
                 self.low_from = [n + 1; 4];
             }
-            Some(mut a) if a.returned => {
+            Some(a) if a.returned => {
+                let returned = !raises;
+                self.alarm = Some(Alarm { returned, ..a });
                 if raises {
-                    a.returned = false;
-                    self.alarm = Some(a);
                     self.low_from = [n + 1; 4];
                 }
             }
