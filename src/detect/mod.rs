@@ -18,6 +18,12 @@
 //! from the lowest, at most `n`. It holds its rate without an assumption on the distribution of scores as far as the
 //! rows to come look like held-out training rows; with fewer than `1 / false_alarm_rate` rows it is the highest of them.
 //!
+//! # Thresholds for rare alarms, and p-values
+//!
+//! What one row in 100,000 exceeds no quantile of a few thousand says. [`PeaksOverThreshold`] extrapolates the tail of
+//! scores to a given risk, [`Spot`] and [`DriftSpot`] follow it online. [`ConformalPValues`] turn scores into the share of
+//! held-out healthy rows that score as high, and a [`PValueRule`] makes one p-value of several detectors'.
+//!
 //! # Missing values
 //!
 //! Training rows with a value that is NaN or infinite are left out. When scoring, such a row is
@@ -32,13 +38,16 @@
 mod adwin;
 mod any;
 mod bayesian_change_point;
+mod conformal;
 mod cusum;
 mod ewma_chart;
 mod left_discord;
 mod mahalanobis;
 mod mewma_chart;
+mod p_values;
 mod page_hinkley;
 mod pca;
+mod peaks_over_threshold;
 mod row_detector;
 mod rows;
 mod standard;
@@ -51,6 +60,7 @@ pub use any::{AnyDetector, AnyDetectorParams, AnyDetectorState};
 pub use bayesian_change_point::{
     BayesianChangePoint, BayesianChangePointParams, ChangePointMemory, ChangePointScorer, ChangePointSettings,
 };
+pub use conformal::ConformalPValues;
 pub use cusum::{Cusum, CusumMemory, CusumParams, CusumScorer, CusumSettings, Side};
 pub use ewma_chart::{EwmaChart, EwmaChartParams, EwmaMemory, EwmaScorer, EwmaSettings};
 pub use left_discord::{DiscordMemory, DiscordScorer, DiscordSettings, LeftDiscord, LeftDiscordParams};
@@ -58,8 +68,10 @@ pub use mahalanobis::{
     MahalanobisDetector, MahalanobisMetric, MahalanobisParams, MahalanobisRecord, MahalanobisSettings, Shrinkage,
 };
 pub use mewma_chart::{MewmaChart, MewmaChartParams, MewmaMemory, MewmaRecord, MewmaScorer, MewmaSettings};
+pub use p_values::PValueRule;
 pub use page_hinkley::{PageHinkley, PageHinkleyMemory, PageHinkleyParams, PageHinkleyScorer, PageHinkleySettings};
 pub use pca::{PcaDetector, PcaParams, PcaRecord, PcaStatistics, PcaValidParams};
+pub use peaks_over_threshold::{DriftSpot, ParetoTail, PeaksOverThreshold, Spot, SpotParams, SpotVerdict};
 pub use row_detector::{
     RowAlgorithm, RowDetector, RowDetectorParams, RowDetectorRecord, RowDetectorValidParams, RowScorer,
 };

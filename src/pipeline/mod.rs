@@ -13,6 +13,7 @@ mod cross_validation;
 mod fit;
 mod front;
 mod kinds;
+mod one_sided;
 mod params;
 mod persist;
 mod run;
@@ -35,6 +36,7 @@ use crate::{
 };
 use front::FrontEnd;
 use kinds::RulModel;
+use one_sided::OneSided;
 use std::{path::Path, sync::Arc};
 
 /// A fitted chain from row to decision: itself an [`OnlineModel`](crate::model::OnlineModel) that takes raw rows with
@@ -77,6 +79,7 @@ pub struct Pipeline {
     detector: AnyDetector,
     rul: Option<RulModel>,
     alarm: AlarmPolicy,
+    one_sided: Option<OneSided>,
     provenance: Provenance,
     /// Names of the channels contributions are summed over, and the channel of each detector feature.
     cause_names: Vec<Arc<str>>,

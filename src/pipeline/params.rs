@@ -2,7 +2,7 @@
 
 use super::RulParams;
 use crate::{
-    decision::AlarmPolicy,
+    decision::{AlarmPolicy, Direction},
     detect::{AnyDetectorParams, PcaDetector},
     diagnose::HealthIndicesParams,
     error::{Error, Result},
@@ -24,6 +24,7 @@ pub struct PipelineParams {
     pub(super) min_label_correlation: f64,
     pub(super) training_rows: usize,
     pub(super) alarm: AlarmPolicy,
+    pub(super) one_sided: Vec<(String, Direction)>,
 }
 
 impl Default for PipelineParams {
@@ -40,6 +41,7 @@ impl Default for PipelineParams {
             min_label_correlation: 0.0,
             training_rows: 16_000,
             alarm: AlarmPolicy::default(),
+            one_sided: Vec::new(),
         }
     }
 }
@@ -126,6 +128,18 @@ impl PipelineParams {
         self
     }
 
+    /// Only deviations of `channel` to one side count for alarms: a temperature below the usual is none.
+    ///
+    /// Where a feature of the channel lies on the other side of its mean over healthy training rows, its share is taken off
+    /// the score that the alarm sees: `score * (1 - share)`, shares being those of [`Cause`](crate::decision::Cause). The
+    /// score of the [`Condition`](crate::decision::Condition) stays the detector's. Of two rules for a channel the later
+    /// holds.
+    #[must_use]
+    pub fn one_sided(mut self, channel: impl Into<String>, direction: Direction) -> Self {
+        self.one_sided.push((channel.into(), direction));
+        self
+    }
+
     pub(super) fn check(&self) -> Result<()> {
         self.alarm.check()?;
         self.features.check()?;
@@ -182,6 +196,9 @@ impl PipelineParams {
         put("min_label_correlation", self.min_label_correlation.to_string());
         put("training_rows", self.training_rows.to_string());
         put("alarm", format!("{:?}", self.alarm));
+        if !self.one_sided.is_empty() {
+            put("one_sided", format!("{:?}", self.one_sided));
+        }
         if let Some(indices) = &self.health_indices {
             put("health_indices", format!("{indices:?}"));
         }

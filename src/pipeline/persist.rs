@@ -4,6 +4,7 @@ use super::{
     Pipeline,
     front::{FrontEnd, FrontEndRecord},
     kinds::{RulModel, RulRecord},
+    one_sided::OneSided,
 };
 use crate::{
     decision::AlarmPolicy,
@@ -25,6 +26,9 @@ pub struct PipelineRecord {
     detector: AnyDetectorRecord,
     rul: Option<RulRecord>,
     alarm: AlarmPolicy,
+    /// Not written where there is none, so that such a chain keeps its bytes and its fingerprint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    one_sided: Option<OneSided>,
 }
 
 impl PersistentModel for Pipeline {
@@ -45,6 +49,7 @@ impl PersistentModel for Pipeline {
             detector: self.detector.to_record(),
             rul: self.rul.as_ref().map(RulModel::to_record),
             alarm: self.alarm,
+            one_sided: self.one_sided.clone(),
         }
     }
 
@@ -62,6 +67,10 @@ impl PersistentModel for Pipeline {
         if rul.as_ref().is_some_and(|m| m.schema() != front.features.schema()) {
             return broken("expected a regressor of the front end's features");
         }
+        let mut one_sided = r.one_sided;
+        if let Some(rules) = &mut one_sided {
+            rules.bind(front.detector_features.schema())?;
+        }
         if r.extractor.as_ref().is_some_and(|x| x.schema() != front.input()) {
             return broken("expected an extractor of the front end's rows");
         }
@@ -73,6 +82,7 @@ impl PersistentModel for Pipeline {
             detector,
             rul,
             alarm: r.alarm,
+            one_sided,
             provenance: Provenance::default(),
             cause_names: Vec::new(),
             cause_of_feature: Vec::new(),
