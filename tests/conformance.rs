@@ -8,7 +8,10 @@ mod toy;
 
 use linfa::{DatasetBase, traits::Fit};
 use prognos::{
-    detect::{EwmaChart, LearningPolicy, MahalanobisDetector, PcaDetector, Scaling, Start},
+    detect::{
+        EwmaChart, LearningPolicy, MahalanobisDetector, NearestNeighbours, NeighbourDistance, PcaDetector, Scaling,
+        Start,
+    },
     features::FeatureTable,
     pipeline::{Pipeline, PipelineParams},
     quantity::LifeUnit,
@@ -47,6 +50,16 @@ fn mahalanobis_detector() {
     let (train, rows) = suite::telemetry();
     let data = DatasetBase::new(train, ());
     suite::detector(|| MahalanobisDetector::params().fit(&data).unwrap(), &rows, Additive);
+}
+
+#[test]
+fn nearest_neighbours() {
+    let (train, rows) = suite::telemetry();
+    let data = DatasetBase::new(train, ());
+    let params = NearestNeighbours::params;
+    suite::detector(|| params().fit(&data).unwrap(), &rows, Additive);
+    let sampled = || params().distance(NeighbourDistance::Median).max_reference_rows(100);
+    suite::detector(|| sampled().fit(&data).unwrap(), &rows, Additive);
 }
 
 #[test]
