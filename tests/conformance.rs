@@ -63,6 +63,30 @@ fn nearest_neighbours() {
 }
 
 #[test]
+fn local_outlier_factor() {
+    let (train, rows) = suite::telemetry();
+    let data = DatasetBase::new(train, ());
+    let params = LocalOutlierFactor::params;
+    suite::detector(|| params().fit(&data).unwrap(), &rows, Additive);
+}
+
+#[test]
+fn density_clusters() {
+    let (train, rows) = suite::telemetry();
+    let data = DatasetBase::new(train, ());
+    let params = || DensityClusters::params().max_reference_rows(200);
+    suite::detector(|| params().fit(&data).unwrap(), &rows, Additive);
+}
+
+#[test]
+fn kernel_regression() {
+    let (train, rows) = suite::telemetry();
+    let data = DatasetBase::new(train, ());
+    let params = || KernelRegression::params().n_memory(50);
+    suite::detector(|| params().fit(&data).unwrap(), &rows, Additive);
+}
+
+#[test]
 fn ewma_chart() {
     let (train, rows) = suite::telemetry();
     let schema = train.schema().clone();

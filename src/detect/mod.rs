@@ -6,6 +6,9 @@
 //! | [`PcaDetector`] | extremes along the usual directions (Hotelling's T²) and broken relations between features (Q) | many correlated sensors; the usual first choice |
 //! | [`MahalanobisDetector`] | distance in the metric of the training covariance, shrunk | few features, or fewer rows than features |
 //! | [`NearestNeighbours`] | distance to the nearest training rows | healthy data of any shape |
+//! | [`LocalOutlierFactor`] | surroundings emptier than those of the nearest training rows | several ways of running, some tight and some wide |
+//! | [`DensityClusters`] | distance to the dense parts of the training rows | training data with stray rows in it; which way of running |
+//! | [`KernelRegression`] | differences from what healthy rows like it read | related sensors whose relations bend |
 //!
 //! Both keep [the contract](crate::model): higher scores are more anomalous, and a row is anomalous where its score
 //! exceeds the threshold. Both hold no state of a machine (`State = ()`).
@@ -30,7 +33,10 @@
 //! number to ±10⁶. So scores are finite for every finite row. Columns that are constant in training have no standard
 //! deviation: they take no part in the score.
 
+mod density_clusters;
 mod ewma_chart;
+mod kernel_regression;
+mod local_outlier_factor;
 mod mahalanobis;
 mod nearest_neighbours;
 mod neighbour_search;
@@ -41,7 +47,16 @@ mod standard;
 mod stream_detector;
 mod threshold;
 
+pub use density_clusters::{
+    CoreRows, DensityClusters, DensityClustersParams, DensityClustersRecord, DensityClustersSettings,
+};
 pub use ewma_chart::{EwmaChart, EwmaChartParams, EwmaMemory, EwmaScorer, EwmaSettings};
+pub use kernel_regression::{
+    KernelMemory, KernelRegression, KernelRegressionParams, KernelRegressionRecord, KernelRegressionSettings,
+};
+pub use local_outlier_factor::{
+    LocalDensity, LocalOutlierFactor, LocalOutlierFactorParams, LocalOutlierFactorRecord, LocalOutlierFactorSettings,
+};
 pub use mahalanobis::{
     MahalanobisDetector, MahalanobisMetric, MahalanobisParams, MahalanobisRecord, MahalanobisSettings, Shrinkage,
 };

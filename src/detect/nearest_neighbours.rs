@@ -42,7 +42,9 @@ impl NeighbourDistance {
 
 /// Anomaly detector by the distance to the nearest training rows.
 ///
-/// For healthy data of any shape: several ways of running, bent clouds, holes; no form is assumed. Fitted on healthy rows.
+/// For healthy data of any shape: several ways of running, bent clouds, holes; no form is assumed. Where ways of running
+/// differ in how tightly their rows lie, [`LocalOutlierFactor`](super::LocalOutlierFactor) judges each by its own
+/// measure. Fitted on healthy rows.
 ///
 /// # Method
 ///

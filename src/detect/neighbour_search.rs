@@ -319,22 +319,23 @@ fn ranges(rows: Rows<'_>, order: &[u32]) -> Vec<[f64; 2]> {
 
 /// At most `most` of the rows, in their order, one behind the other: all, or a sample without replacement.
 pub(super) fn sample_rows(rows: Rows<'_>, most: usize, seed: Seed) -> Vec<f64> {
-    if rows.len() <= most {
-        return rows.values().to_vec();
-    }
-    let mut rng = Xoshiro256Plus::seed_from_u64(seed.0);
-    let mut out = Vec::with_capacity(most * rows.width());
-    let (mut wanted, mut left) = (most as u128, rows.len() as u128);
-    // Each row is taken with the share of those wanted among those left (Knuth, The Art of Computer Programming 2, 3.4.2).
-    for row in rows.iter() {
-        let below_left = (u128::from(rng.next_u64()) * left) >> 64;
-        if below_left < wanted {
-            out.extend_from_slice(row);
-            wanted -= 1;
-        }
-        left -= 1;
-    }
+    let chosen = sample_positions(rows.len(), most, seed).filter_map(|i| rows.get(i));
+    let mut out = Vec::with_capacity(rows.len().min(most) * rows.width());
+    chosen.for_each(|row| out.extend_from_slice(row));
     out
+}
+
+/// At most `most` of the numbers below `n`, rising: all, or a sample without replacement.
+pub(super) fn sample_positions(n: usize, most: usize, seed: Seed) -> impl Iterator<Item = usize> {
+    let mut rng = Xoshiro256Plus::seed_from_u64(seed.0);
+    let mut wanted = most.min(n) as u128;
+    // Each is taken with the share of those wanted among those left (Knuth, The Art of Computer Programming 2, 3.4.2).
+    (0..n).filter(move |i| {
+        let left = (n - i) as u128;
+        let taken = (u128::from(rng.next_u64()) * left) >> 64 < wanted;
+        wanted -= u128::from(taken);
+        taken
+    })
 }
 
 /// Fails unless 1 to [`MOST_NEIGHBOURS`] neighbours are asked for, and the reference holds more rows than that, at most
