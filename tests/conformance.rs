@@ -9,8 +9,8 @@ mod toy;
 use linfa::{DatasetBase, traits::Fit};
 use prognos::{
     detect::{
-        EwmaChart, LearningPolicy, MahalanobisDetector, NearestNeighbours, NeighbourDistance, PcaDetector, Scaling,
-        Start,
+        DensityClusters, EwmaChart, KernelRegression, LearningPolicy, LocalOutlierFactor, MahalanobisDetector,
+        NearestNeighbours, NeighbourDistance, PcaDetector, Scaling, Start,
     },
     features::FeatureTable,
     pipeline::{Pipeline, PipelineParams},
