@@ -4,7 +4,9 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use linfa::{DatasetBase, traits::Fit};
 use ndarray::Array2;
 use prognos::{
-    detect::{MahalanobisDetector, PcaDetector},
+    detect::{
+        DensityClusters, KernelRegression, LocalOutlierFactor, MahalanobisDetector, NearestNeighbours, PcaDetector,
+    },
     features::{FeatureSchema, FeatureTable, FeatureView},
     model::{AnomalyDetector, AnomalyScore},
     signal::Channel,
@@ -65,6 +67,24 @@ fn detectors(c: &mut Criterion) {
         "MahalanobisDetector, 20 features",
         &MahalanobisDetector::params().fit(&data).unwrap(),
     );
+    row(
+        c,
+        "NearestNeighbours, 10,000 rows of 20 features",
+        &NearestNeighbours::params().fit(&data).unwrap(),
+    );
+    row(
+        c,
+        "LocalOutlierFactor, 10,000 rows of 20 features",
+        &LocalOutlierFactor::params().fit(&data).unwrap(),
+    );
+    let clusters = DensityClusters::params().fit(&data).unwrap();
+    println!("core rows: {} of 2,000", clusters.n_core_rows());
+    row(c, "DensityClusters, 20 features", &clusters);
+    row(
+        c,
+        "KernelRegression, 200 rows of 20 features",
+        &KernelRegression::params().fit(&data).unwrap(),
+    );
 
     let mut group = c.benchmark_group("fit 10,000 rows of 20 features");
     group.sample_size(20);
@@ -73,6 +93,19 @@ fn detectors(c: &mut Criterion) {
     });
     group.bench_function("MahalanobisDetector", |b| {
         b.iter(|| MahalanobisDetector::params().fit(black_box(&data)).unwrap())
+    });
+    group.sample_size(10);
+    group.bench_function("NearestNeighbours", |b| {
+        b.iter(|| NearestNeighbours::params().fit(black_box(&data)).unwrap())
+    });
+    group.bench_function("LocalOutlierFactor", |b| {
+        b.iter(|| LocalOutlierFactor::params().fit(black_box(&data)).unwrap())
+    });
+    group.bench_function("DensityClusters, 2,000 of them", |b| {
+        b.iter(|| DensityClusters::params().fit(black_box(&data)).unwrap())
+    });
+    group.bench_function("KernelRegression", |b| {
+        b.iter(|| KernelRegression::params().fit(black_box(&data)).unwrap())
     });
     group.finish();
 }

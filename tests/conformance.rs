@@ -9,8 +9,9 @@ mod toy;
 use linfa::{DatasetBase, traits::Fit};
 use prognos::{
     detect::{
-        Adwin, AnyDetectorParams, BayesianChangePoint, Cusum, EwmaChart, LearningPolicy, LeftDiscord,
-        MahalanobisDetector, MewmaChart, PageHinkley, PcaDetector, Scaling, Side, Start,
+        Adwin, AnyDetectorParams, BayesianChangePoint, Cusum, DensityClusters, EwmaChart, KernelRegression,
+        LearningPolicy, LeftDiscord, LocalOutlierFactor, MahalanobisDetector, MewmaChart, NearestNeighbours,
+        NeighbourDistance, PageHinkley, PcaDetector, Scaling, Side, Start,
     },
     features::FeatureTable,
     pipeline::{Pipeline, PipelineParams},
@@ -50,6 +51,40 @@ fn mahalanobis_detector() {
     let (train, rows) = suite::telemetry();
     let data = DatasetBase::new(train, ());
     suite::detector(|| MahalanobisDetector::params().fit(&data).unwrap(), &rows, Additive);
+}
+
+#[test]
+fn nearest_neighbours() {
+    let (train, rows) = suite::telemetry();
+    let data = DatasetBase::new(train, ());
+    let params = NearestNeighbours::params;
+    suite::detector(|| params().fit(&data).unwrap(), &rows, Additive);
+    let sampled = || params().distance(NeighbourDistance::Median).max_reference_rows(100);
+    suite::detector(|| sampled().fit(&data).unwrap(), &rows, Additive);
+}
+
+#[test]
+fn local_outlier_factor() {
+    let (train, rows) = suite::telemetry();
+    let data = DatasetBase::new(train, ());
+    let params = LocalOutlierFactor::params;
+    suite::detector(|| params().fit(&data).unwrap(), &rows, Additive);
+}
+
+#[test]
+fn density_clusters() {
+    let (train, rows) = suite::telemetry();
+    let data = DatasetBase::new(train, ());
+    let params = || DensityClusters::params().max_reference_rows(200);
+    suite::detector(|| params().fit(&data).unwrap(), &rows, Additive);
+}
+
+#[test]
+fn kernel_regression() {
+    let (train, rows) = suite::telemetry();
+    let data = DatasetBase::new(train, ());
+    let params = || KernelRegression::params().n_memory(50);
+    suite::detector(|| params().fit(&data).unwrap(), &rows, Additive);
 }
 
 #[test]

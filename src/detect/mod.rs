@@ -5,6 +5,10 @@
 //! |---|---|---|
 //! | [`PcaDetector`] | extremes along the usual directions (Hotelling's T²) and broken relations between features (Q) | many correlated sensors; the usual first choice |
 //! | [`MahalanobisDetector`] | distance in the metric of the training covariance, shrunk | few features, or fewer rows than features |
+//! | [`NearestNeighbours`] | distance to the nearest training rows | healthy data of any shape |
+//! | [`LocalOutlierFactor`] | surroundings emptier than those of the nearest training rows | several ways of running, some tight and some wide |
+//! | [`DensityClusters`] | distance to the dense parts of the training rows | training data with stray rows in it; which way of running |
+//! | [`KernelRegression`] | differences from what healthy rows like it read | related sensors whose relations bend |
 //!
 //! Both keep [the contract](crate::model): higher scores are more anomalous, and a row is anomalous where its score
 //! exceeds the threshold. Both hold no state of a machine (`State = ()`).
@@ -40,10 +44,15 @@ mod any;
 mod bayesian_change_point;
 mod conformal;
 mod cusum;
+mod density_clusters;
 mod ewma_chart;
+mod kernel_regression;
 mod left_discord;
+mod local_outlier_factor;
 mod mahalanobis;
 mod mewma_chart;
+mod nearest_neighbours;
+mod neighbour_search;
 mod p_values;
 mod page_hinkley;
 mod pca;
@@ -62,12 +71,25 @@ pub use bayesian_change_point::{
 };
 pub use conformal::ConformalPValues;
 pub use cusum::{Cusum, CusumMemory, CusumParams, CusumScorer, CusumSettings, Side};
+pub use density_clusters::{
+    CoreRows, DensityClusters, DensityClustersParams, DensityClustersRecord, DensityClustersSettings,
+};
 pub use ewma_chart::{EwmaChart, EwmaChartParams, EwmaMemory, EwmaScorer, EwmaSettings};
+pub use kernel_regression::{
+    KernelMemory, KernelRegression, KernelRegressionParams, KernelRegressionRecord, KernelRegressionSettings,
+};
 pub use left_discord::{DiscordMemory, DiscordScorer, DiscordSettings, LeftDiscord, LeftDiscordParams};
+pub use local_outlier_factor::{
+    LocalDensity, LocalOutlierFactor, LocalOutlierFactorParams, LocalOutlierFactorRecord, LocalOutlierFactorSettings,
+};
 pub use mahalanobis::{
     MahalanobisDetector, MahalanobisMetric, MahalanobisParams, MahalanobisRecord, MahalanobisSettings, Shrinkage,
 };
 pub use mewma_chart::{MewmaChart, MewmaChartParams, MewmaMemory, MewmaRecord, MewmaScorer, MewmaSettings};
+pub use nearest_neighbours::{
+    NearestNeighbours, NearestNeighboursParams, NearestNeighboursRecord, NearestNeighboursSettings, NeighbourDistance,
+    NeighbourScorer,
+};
 pub use p_values::PValueRule;
 pub use page_hinkley::{PageHinkley, PageHinkleyMemory, PageHinkleyParams, PageHinkleyScorer, PageHinkleySettings};
 pub use pca::{PcaDetector, PcaParams, PcaRecord, PcaStatistics, PcaValidParams};
