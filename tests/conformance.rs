@@ -10,7 +10,7 @@ use linfa::{DatasetBase, traits::Fit};
 use prognos::{
     detect::{
         Adwin, AnyDetectorParams, BayesianChangePoint, Cusum, EwmaChart, LearningPolicy, LeftDiscord,
-        MahalanobisDetector, MewmaChart, PageHinkley, PcaDetector, Scaling, Side, Start,
+        MahalanobisDetector, MewmaChart, PageHinkley, PcaDetector, RarityRecordDetector, Scaling, Side, Start,
     },
     features::FeatureTable,
     pipeline::{Pipeline, PipelineParams},
@@ -152,6 +152,23 @@ fn any_detector() {
             .unwrap();
         suite::refuses_states_of(&fit(), &other, &rows);
     }
+}
+
+#[test]
+fn rarity_record_detector() {
+    let (train, rows) = suite::telemetry();
+    let schema = train.schema().clone();
+    let data = DatasetBase::new(train, ());
+    let params = || RarityRecordDetector::params().warm_up(5).mean_rows(3);
+    suite::stream_detector(
+        || params().untrained(schema.clone()).unwrap(),
+        || params().silence(3).untrained(schema.clone()).unwrap(),
+        &rows,
+        Other,
+    );
+    // A memory in the file of the model makes it large: the file is left to the detectors with small ones.
+    let warm = || params().start(Start::Trained).learning(LearningPolicy::WhenNormal);
+    suite::online(|| warm().fit(&data).unwrap(), &rows);
 }
 
 /// Lives that follow from the rows of [`suite::telemetry`], the first sensor above all.

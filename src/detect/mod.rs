@@ -9,6 +9,9 @@
 //! Both keep [the contract](crate::model): higher scores are more anomalous, and a row is anomalous where its score
 //! exceeds the threshold. Both hold no state of a machine (`State = ()`).
 //!
+//! [`RarityRecordDetector`] remembers a machine's rows and needs no training: it finds the rarest row so far for its hour
+//! of the day in one or a few slowly sampled channels.
+//!
 //! # Thresholds
 //!
 //! Scores of the rows a model was fitted on are too low, so a threshold taken from them gives more false alarms than
@@ -34,11 +37,13 @@ mod any;
 mod bayesian_change_point;
 mod cusum;
 mod ewma_chart;
+mod growing_histogram;
 mod left_discord;
 mod mahalanobis;
 mod mewma_chart;
 mod page_hinkley;
 mod pca;
+mod rarity_record;
 mod row_detector;
 mod rows;
 mod standard;
@@ -60,6 +65,9 @@ pub use mahalanobis::{
 pub use mewma_chart::{MewmaChart, MewmaChartParams, MewmaMemory, MewmaRecord, MewmaScorer, MewmaSettings};
 pub use page_hinkley::{PageHinkley, PageHinkleyMemory, PageHinkleyParams, PageHinkleyScorer, PageHinkleySettings};
 pub use pca::{PcaDetector, PcaParams, PcaRecord, PcaStatistics, PcaValidParams};
+pub use rarity_record::{
+    RarityRecordDetector, RarityRecordMemory, RarityRecordParams, RarityRecordScorer, RarityRecordSettings,
+};
 pub use row_detector::{
     RowAlgorithm, RowDetector, RowDetectorParams, RowDetectorRecord, RowDetectorValidParams, RowScorer,
 };
