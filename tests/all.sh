@@ -68,6 +68,13 @@ example() {
             [ -z "${PROGNOS_DATA:-}" ] || args+=(--data "$PROGNOS_DATA/cmapss" --subset FD001)
             ;;
         bearing_diagnosis) [ -z "${PROGNOS_DATA:-}" ] || args=(--data "$PROGNOS_DATA/cwru") ;;
+        stream_anomaly)
+            if [ -z "${PROGNOS_DATA:-}" ]; then
+                echo "skipped example $name: it needs PROGNOS_DATA"
+                return
+            fi
+            args=(--data "$PROGNOS_DATA/nab" --out "$scratch/nab")
+            ;;
         turbofan)
             if [ -z "${PROGNOS_DATA:-}" ]; then
                 echo "skipped example $name: it needs PROGNOS_DATA"

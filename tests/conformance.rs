@@ -11,7 +11,7 @@ use prognos::{
     detect::{
         Adwin, AnyDetectorParams, BayesianChangePoint, Cusum, DensityClusters, EwmaChart, KernelRegression,
         LearningPolicy, LeftDiscord, LocalOutlierFactor, MahalanobisDetector, MewmaChart, NearestNeighbours,
-        NeighbourDistance, PageHinkley, PcaDetector, Scaling, Side, Start,
+        NeighbourDistance, PageHinkley, PcaDetector, RarityRecordDetector, Scaling, Side, Start,
     },
     features::FeatureTable,
     pipeline::{Pipeline, PipelineParams},
@@ -187,6 +187,23 @@ fn any_detector() {
             .unwrap();
         suite::refuses_states_of(&fit(), &other, &rows);
     }
+}
+
+#[test]
+fn rarity_record_detector() {
+    let (train, rows) = suite::telemetry();
+    let schema = train.schema().clone();
+    let data = DatasetBase::new(train, ());
+    let params = || RarityRecordDetector::params().warm_up(5).mean_rows(3);
+    suite::stream_detector(
+        || params().untrained(schema.clone()).unwrap(),
+        || params().silence(3).untrained(schema.clone()).unwrap(),
+        &rows,
+        Other,
+    );
+    // A memory in the file of the model makes it large: the file is left to the detectors with small ones.
+    let warm = || params().start(Start::Trained).learning(LearningPolicy::WhenNormal);
+    suite::online(|| warm().fit(&data).unwrap(), &rows);
 }
 
 /// Lives that follow from the rows of [`suite::telemetry`], the first sensor above all.

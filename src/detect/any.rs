@@ -3,7 +3,7 @@
 use super::{
     Adwin, AdwinParams, BayesianChangePoint, BayesianChangePointParams, Cusum, CusumParams, EwmaChart, EwmaChartParams,
     LeftDiscord, LeftDiscordParams, MahalanobisDetector, MahalanobisParams, MewmaChart, MewmaChartParams, PageHinkley,
-    PageHinkleyParams, PcaDetector, PcaParams,
+    PageHinkleyParams, PcaDetector, PcaParams, RarityRecordDetector, RarityRecordParams,
 };
 use crate::{
     envelope::Fingerprint,
@@ -191,6 +191,7 @@ detectors! {
     Adwin: AdwinParams => Adwin, "detect.adwin";
     BayesianChangePoint: BayesianChangePointParams => BayesianChangePoint, "detect.bayesian_change_point";
     LeftDiscord: LeftDiscordParams => LeftDiscord, "detect.left_discord";
+    RarityRecord: RarityRecordParams => RarityRecordDetector, "detect.rarity_record";
 }
 
 impl AnyDetector {

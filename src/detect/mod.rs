@@ -13,6 +13,9 @@
 //! Both keep [the contract](crate::model): higher scores are more anomalous, and a row is anomalous where its score
 //! exceeds the threshold. Both hold no state of a machine (`State = ()`).
 //!
+//! [`RarityRecordDetector`] remembers a machine's rows and needs no training: it finds the rarest row so far for its hour
+//! of the day in one or a few slowly sampled channels.
+//!
 //! # Thresholds
 //!
 //! Scores of the rows a model was fitted on are too low, so a threshold taken from them gives more false alarms than
@@ -46,6 +49,7 @@ mod conformal;
 mod cusum;
 mod density_clusters;
 mod ewma_chart;
+mod growing_histogram;
 mod kernel_regression;
 mod left_discord;
 mod local_outlier_factor;
@@ -57,6 +61,7 @@ mod p_values;
 mod page_hinkley;
 mod pca;
 mod peaks_over_threshold;
+mod rarity_record;
 mod row_detector;
 mod rows;
 mod standard;
@@ -94,6 +99,9 @@ pub use p_values::PValueRule;
 pub use page_hinkley::{PageHinkley, PageHinkleyMemory, PageHinkleyParams, PageHinkleyScorer, PageHinkleySettings};
 pub use pca::{PcaDetector, PcaParams, PcaRecord, PcaStatistics, PcaValidParams};
 pub use peaks_over_threshold::{DriftSpot, ParetoTail, PeaksOverThreshold, Spot, SpotParams, SpotVerdict};
+pub use rarity_record::{
+    RarityRecordDetector, RarityRecordMemory, RarityRecordParams, RarityRecordScorer, RarityRecordSettings,
+};
 pub use row_detector::{
     RowAlgorithm, RowDetector, RowDetectorParams, RowDetectorRecord, RowDetectorValidParams, RowScorer,
 };
