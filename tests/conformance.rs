@@ -10,7 +10,8 @@ use linfa::{DatasetBase, traits::Fit};
 use prognos::{
     detect::{
         Adwin, AnyDetectorParams, BayesianChangePoint, Cusum, EwmaChart, LearningPolicy, LeftDiscord,
-        MahalanobisDetector, MewmaChart, PageHinkley, PcaDetector, Scaling, Side, Start,
+        MahalanobisDetector, MewmaChart, NearestNeighbours, NeighbourDistance, PageHinkley, PcaDetector, Scaling, Side,
+        Start,
     },
     features::FeatureTable,
     pipeline::{Pipeline, PipelineParams},
@@ -50,6 +51,16 @@ fn mahalanobis_detector() {
     let (train, rows) = suite::telemetry();
     let data = DatasetBase::new(train, ());
     suite::detector(|| MahalanobisDetector::params().fit(&data).unwrap(), &rows, Additive);
+}
+
+#[test]
+fn nearest_neighbours() {
+    let (train, rows) = suite::telemetry();
+    let data = DatasetBase::new(train, ());
+    let params = NearestNeighbours::params;
+    suite::detector(|| params().fit(&data).unwrap(), &rows, Additive);
+    let sampled = || params().distance(NeighbourDistance::Median).max_reference_rows(100);
+    suite::detector(|| sampled().fit(&data).unwrap(), &rows, Additive);
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! |---|---|---|
 //! | [`PcaDetector`] | extremes along the usual directions (Hotelling's T²) and broken relations between features (Q) | many correlated sensors; the usual first choice |
 //! | [`MahalanobisDetector`] | distance in the metric of the training covariance, shrunk | few features, or fewer rows than features |
+//! | [`NearestNeighbours`] | distance to the nearest training rows | healthy data of any shape |
 //!
 //! Both keep [the contract](crate::model): higher scores are more anomalous, and a row is anomalous where its score
 //! exceeds the threshold. Both hold no state of a machine (`State = ()`).
@@ -38,6 +39,8 @@ mod left_discord;
 mod mahalanobis;
 mod mewma_chart;
 mod page_hinkley;
+mod nearest_neighbours;
+mod neighbour_search;
 mod pca;
 mod row_detector;
 mod rows;
@@ -58,6 +61,10 @@ pub use mahalanobis::{
     MahalanobisDetector, MahalanobisMetric, MahalanobisParams, MahalanobisRecord, MahalanobisSettings, Shrinkage,
 };
 pub use mewma_chart::{MewmaChart, MewmaChartParams, MewmaMemory, MewmaRecord, MewmaScorer, MewmaSettings};
+pub use nearest_neighbours::{
+    NearestNeighbours, NearestNeighboursParams, NearestNeighboursRecord, NearestNeighboursSettings, NeighbourDistance,
+    NeighbourScorer,
+};
 pub use page_hinkley::{PageHinkley, PageHinkleyMemory, PageHinkleyParams, PageHinkleyScorer, PageHinkleySettings};
 pub use pca::{PcaDetector, PcaParams, PcaRecord, PcaStatistics, PcaValidParams};
 pub use row_detector::{
