@@ -11,7 +11,7 @@ use prognos::{
     detect::{
         Adwin, AnyDetectorParams, BayesianChangePoint, Cusum, EwmaChart, LearningPolicy, LeftDiscord,
         MahalanobisDetector, MewmaChart, NearestNeighbours, NeighbourDistance, PageHinkley, PcaDetector, Scaling, Side,
-        Start,
+        SmoothedDetector, Start,
     },
     features::FeatureTable,
     pipeline::{Pipeline, PipelineParams},
@@ -163,6 +163,30 @@ fn any_detector() {
             .unwrap();
         suite::refuses_states_of(&fit(), &other, &rows);
     }
+}
+
+#[test]
+fn smoothed_detector() {
+    let (train, rows) = suite::telemetry();
+    let data = DatasetBase::new(train, ());
+    let params = || {
+        SmoothedDetector::params(MahalanobisDetector::params())
+            .rows(4)
+            .scores(3)
+            .release(0.2)
+    };
+    suite::stream_detector(
+        || params().fit(&data).unwrap(),
+        || params().n_folds(3).fit(&data).unwrap(),
+        &rows,
+        Other,
+    );
+    // Around itself: an inner detector that warms up.
+    suite::detector(
+        || SmoothedDetector::params(params()).rows(2).scores(2).fit(&data).unwrap(),
+        &rows,
+        Other,
+    );
 }
 
 /// Lives that follow from the rows of [`suite::telemetry`], the first sensor above all.

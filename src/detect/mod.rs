@@ -6,9 +6,10 @@
 //! | [`PcaDetector`] | extremes along the usual directions (Hotelling's T²) and broken relations between features (Q) | many correlated sensors; the usual first choice |
 //! | [`MahalanobisDetector`] | distance in the metric of the training covariance, shrunk | few features, or fewer rows than features |
 //! | [`NearestNeighbours`] | distance to the nearest training rows | healthy data of any shape |
+//! | [`SmoothedDetector`] | what another detector sees in means of a machine's last rows, and means of its scores; lets an anomaly end where the machine comes back changed | faults that last, on a stream of rows |
 //!
-//! Both keep [the contract](crate::model): higher scores are more anomalous, and a row is anomalous where its score
-//! exceeds the threshold. Both hold no state of a machine (`State = ()`).
+//! All keep [the contract](crate::model): higher scores are more anomalous, and a row is anomalous where its score
+//! exceeds the threshold. The first three hold no state of a machine (`State = ()`).
 //!
 //! # Thresholds
 //!
@@ -42,8 +43,10 @@ mod page_hinkley;
 mod nearest_neighbours;
 mod neighbour_search;
 mod pca;
+mod recent_rows;
 mod row_detector;
 mod rows;
+mod smoothed;
 mod standard;
 mod stream_detector;
 mod threshold;
@@ -71,6 +74,7 @@ pub use row_detector::{
     RowAlgorithm, RowDetector, RowDetectorParams, RowDetectorRecord, RowDetectorValidParams, RowScorer,
 };
 pub use rows::{Rows, Sequences, StreamRow};
+pub use smoothed::{SmoothedDetector, SmoothedParams, SmoothedRecord, SmoothedState, SmoothedValidParams};
 pub use stream_detector::{
     LearningPolicy, Scaling, Start, StreamAlgorithm, StreamDetector, StreamDetectorParams, StreamDetectorRecord,
     StreamDetectorValidParams, StreamScorer, StreamState,
