@@ -17,7 +17,7 @@ use ndarray::Array2;
 use prognos::{
     Error, ErrorKind, Result,
     dataset::skab::{self, SkabRecord},
-    detect::{MahalanobisDetector, SmoothedDetector},
+    detect::{NearestNeighbours, NeighbourDistance, SmoothedDetector},
     evaluate::Confusion,
     features::{FeatureSchema, FeatureTable, FeatureView},
     model::{Assessment, OnlineModel},
@@ -109,12 +109,16 @@ fn alarms(schema: &FeatureSchema, kept: &[usize], record: &SkabRecord) -> Result
         .take(N_TRAIN)
         .flat_map(|(_, row)| pick(row))
         .collect();
-    let detector = SmoothedDetector::params(MahalanobisDetector::params())
-        .scores(20)
-        .release(0.2)
-        .n_folds(4)
-        .false_alarm_rate(0.01)
-        .fit(&DatasetBase::new(table(schema, train, vec![0; N_TRAIN])?, ()))?;
+    let detector = SmoothedDetector::params(
+        NearestNeighbours::params()
+            .n_neighbors(5)
+            .distance(NeighbourDistance::Mean),
+    )
+    .scores(20)
+    .release(0.2)
+    .n_folds(4)
+    .false_alarm_rate(0.01)
+    .fit(&DatasetBase::new(table(schema, train, vec![0; N_TRAIN])?, ()))?;
 
     // The training rows pass as well: the first row to be judged has a past.
     let mut state = detector.new_state();

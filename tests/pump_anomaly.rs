@@ -6,7 +6,7 @@ use linfa::{DatasetBase, traits::Fit};
 use ndarray::Array2;
 use prognos::{
     dataset::skab,
-    detect::{MahalanobisDetector, SmoothedDetector},
+    detect::{NearestNeighbours, NeighbourDistance, SmoothedDetector},
     evaluate::Confusion,
     features::{FeatureSchema, FeatureTable, FeatureView},
     model::OnlineModel,
@@ -38,12 +38,16 @@ fn alarms(schema: &FeatureSchema, kept: &[usize], recording: &[Vec<f64>], releas
     let schema = schema.select(kept).unwrap();
     let rows: Vec<Vec<f64>> = recording.iter().map(|r| kept.iter().map(|&j| r[j]).collect()).collect();
     let train = table(&schema, &rows[..N_TRAIN], vec![0; N_TRAIN]);
-    let detector = SmoothedDetector::params(MahalanobisDetector::params())
-        .scores(20)
-        .release(release)
-        .n_folds(4)
-        .fit(&DatasetBase::new(train, ()))
-        .unwrap();
+    let detector = SmoothedDetector::params(
+        NearestNeighbours::params()
+            .n_neighbors(5)
+            .distance(NeighbourDistance::Mean),
+    )
+    .scores(20)
+    .release(release)
+    .n_folds(4)
+    .fit(&DatasetBase::new(train, ()))
+    .unwrap();
     let mut state = detector.new_state();
     let mut step = |row: &Vec<f64>| {
         detector
