@@ -44,7 +44,7 @@ struct Args {
     /// Folder to write <group>/<n>.csv to, with a column `anomaly` for every row after the first 400
     #[arg(long)]
     out: Option<PathBuf>,
-    /// Print one JSON object
+    /// Print one JSON object, rates as shares of one
     #[arg(long)]
     json: bool,
 }

@@ -24,7 +24,10 @@ const LONGEST: usize = 1 << 16;
 ///
 /// For faults that last longer than a row: noise that is independent from row to row shrinks with the root of the rows
 /// averaged *before* the distance is taken, so that small steps stand out; averaging distances afterwards only steadies
-/// them.
+/// them. But an inner detector that scales features by their spread over its training rows takes the spread of the means:
+/// features whose noise the mean removes then weigh more beside those that wander, and a feature that shifted once in
+/// training moves held-out scores, and the threshold, far up. Where training is short, scores are the safer thing to
+/// average.
 ///
 /// # Method
 ///
