@@ -82,6 +82,13 @@ example() {
             fi
             args=(--data "$PROGNOS_DATA/cmapss" --subset FD001)
             ;;
+        pump_anomaly)
+            if [ -z "${PROGNOS_DATA:-}" ]; then
+                echo "skipped example $name: it needs PROGNOS_DATA"
+                return
+            fi
+            args=(--data "$PROGNOS_DATA/skab" --out "$scratch/pump_anomaly")
+            ;;
         *)
             echo "example $name: say here with which arguments it runs" >&2
             return 1

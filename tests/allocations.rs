@@ -7,10 +7,10 @@ use counting_allocator::allocations_once;
 use linfa::{DatasetBase, traits::Fit};
 use prognos::{
     decision::Decision,
-    detect::{MahalanobisDetector, PcaDetector},
+    detect::{MahalanobisDetector, PcaDetector, SmoothedDetector},
     features::{FeatureTable, FeatureView},
     fleet::Fleet,
-    model::{AnomalyDetector, AnomalyScore, Assessment, RulRegressor},
+    model::{AnomalyDetector, AnomalyScore, Assessment, OnlineModel, RulRegressor},
     pipeline::Pipeline,
     quantity::{LifeUnit, Timestamp},
     rul::{GradientBoosting, RidgeRul, RulLabels},
@@ -184,4 +184,31 @@ fn models_assess_rows_without_allocating() {
     let trees = GradientBoosting::params().n_trees(20).n_ensembles(2);
     regressors_allocate_nothing(&trees.fit(&labelled).unwrap(), &rows);
     regressors_allocate_nothing(&RidgeRul::params().fit(&labelled).unwrap(), &rows);
+}
+
+#[test]
+fn moving_means_allocate_nothing_once_full() {
+    let (table, _, rows) = data();
+    let params = SmoothedDetector::params(MahalanobisDetector::params())
+        .rows(7)
+        .scores(5);
+    let model = params.fit(&DatasetBase::new(table, ())).unwrap();
+    let mut state = model.new_state();
+    let mut out = vec![0.0; model.schema().len()];
+    let mut ready = 0;
+    for (i, row) in rows
+        .iter()
+        .filter(|r| r.iter().all(|v| v.is_finite()))
+        .take(300)
+        .enumerate()
+    {
+        let x = FeatureView::new(model.schema(), row).unwrap();
+        let (n, outcome) = allocations_once(|| {
+            model.contributions_into(&state, x, &mut out).unwrap();
+            model.step(&mut state, x).unwrap()
+        });
+        assert!(n == 0 || i < 11, "row {i}: {n}");
+        ready += usize::from(outcome.ready().is_some());
+    }
+    assert!(ready > 200, "{ready}");
 }

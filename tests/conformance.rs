@@ -9,9 +9,7 @@ mod toy;
 use linfa::{DatasetBase, traits::Fit};
 use prognos::{
     detect::{
-        Adwin, AnyDetectorParams, BayesianChangePoint, Cusum, DensityClusters, EwmaChart, KernelRegression,
-        LearningPolicy, LeftDiscord, LocalOutlierFactor, MahalanobisDetector, MewmaChart, NearestNeighbours,
-        NeighbourDistance, PageHinkley, PcaDetector, RarityRecordDetector, Scaling, Side, Start,
+        Adwin, AnyDetectorParams, BayesianChangePoint, Cusum, DensityClusters, EwmaChart, KernelRegression, LearningPolicy, LeftDiscord, LocalOutlierFactor, MahalanobisDetector, MewmaChart, NearestNeighbours, NeighbourDistance, PageHinkley, PcaDetector, RarityRecordDetector, Scaling, Side, SmoothedDetector, Start,
     },
     features::FeatureTable,
     pipeline::{Pipeline, PipelineParams},
@@ -88,6 +86,7 @@ fn kernel_regression() {
 }
 
 #[test]
+
 fn ewma_chart() {
     let (train, rows) = suite::telemetry();
     let schema = train.schema().clone();
@@ -204,6 +203,30 @@ fn rarity_record_detector() {
     // A memory in the file of the model makes it large: the file is left to the detectors with small ones.
     let warm = || params().start(Start::Trained).learning(LearningPolicy::WhenNormal);
     suite::online(|| warm().fit(&data).unwrap(), &rows);
+}
+
+#[test]
+fn smoothed_detector() {
+    let (train, rows) = suite::telemetry();
+    let data = DatasetBase::new(train, ());
+    let params = || {
+        SmoothedDetector::params(MahalanobisDetector::params())
+            .rows(4)
+            .scores(3)
+            .release(0.2)
+    };
+    suite::stream_detector(
+        || params().fit(&data).unwrap(),
+        || params().n_folds(3).fit(&data).unwrap(),
+        &rows,
+        Other,
+    );
+    // Around itself: an inner detector that warms up.
+    suite::detector(
+        || SmoothedDetector::params(params()).rows(2).scores(2).fit(&data).unwrap(),
+        &rows,
+        Other,
+    );
 }
 
 /// Lives that follow from the rows of [`suite::telemetry`], the first sensor above all.

@@ -9,9 +9,11 @@
 //! | [`LocalOutlierFactor`] | surroundings emptier than those of the nearest training rows | several ways of running, some tight and some wide |
 //! | [`DensityClusters`] | distance to the dense parts of the training rows | training data with stray rows in it; which way of running |
 //! | [`KernelRegression`] | differences from what healthy rows like it read | related sensors whose relations bend |
+//! | [`SmoothedDetector`] | what another detector sees in means of a machine's last rows, and means of its scores; lets an anomaly end where the machine comes back changed | faults that last, on a stream of rows |
 //!
-//! Both keep [the contract](crate::model): higher scores are more anomalous, and a row is anomalous where its score
-//! exceeds the threshold. Both hold no state of a machine (`State = ()`).
+//! All keep [the contract](crate::model): higher scores are more anomalous, and a row is anomalous where its score
+//! exceeds the threshold. Row detectors hold no state of a machine
+//! (`State = ()`), streaming ones do.
 //!
 //! [`RarityRecordDetector`] remembers a machine's rows and needs no training: it finds the rarest row so far for its hour
 //! of the day in one or a few slowly sampled channels.
@@ -62,8 +64,10 @@ mod page_hinkley;
 mod pca;
 mod peaks_over_threshold;
 mod rarity_record;
+mod recent_rows;
 mod row_detector;
 mod rows;
+mod smoothed;
 mod standard;
 mod stream_detector;
 mod threshold;
@@ -106,6 +110,7 @@ pub use row_detector::{
     RowAlgorithm, RowDetector, RowDetectorParams, RowDetectorRecord, RowDetectorValidParams, RowScorer,
 };
 pub use rows::{Rows, Sequences, StreamRow};
+pub use smoothed::{SmoothedDetector, SmoothedParams, SmoothedRecord, SmoothedState, SmoothedValidParams};
 pub use stream_detector::{
     LearningPolicy, Scaling, Start, StreamAlgorithm, StreamDetector, StreamDetectorParams, StreamDetectorRecord,
     StreamDetectorValidParams, StreamScorer, StreamState,
