@@ -9,7 +9,10 @@ mod toy;
 use linfa::{DatasetBase, traits::Fit};
 use prognos::{
     detect::{
-        Adwin, AnyDetectorParams, BayesianChangePoint, Cusum, DensityClusters, EwmaChart, KernelRegression, LearningPolicy, LeftDiscord, LocalOutlierFactor, MahalanobisDetector, MewmaChart, NearestNeighbours, NeighbourDistance, PageHinkley, PcaDetector, RarityRecordDetector, Scaling, Side, SmoothedDetector, Start,
+        Adwin, AnyDetectorParams, BayesianChangePoint, Cusum, DensityClusters, EwmaChart, FusedDetector,
+        KernelRegression, LearningPolicy, LeftDiscord, LocalOutlierFactor, MahalanobisDetector, MewmaChart,
+        NearestNeighbours, NeighbourDistance, PValueRule, PageHinkley, PcaDetector, RarityRecordDetector, Scaling,
+        Side, SmoothedDetector, Start,
     },
     features::FeatureTable,
     pipeline::{Pipeline, PipelineParams},
@@ -186,6 +189,23 @@ fn any_detector() {
             .unwrap();
         suite::refuses_states_of(&fit(), &other, &rows);
     }
+}
+
+#[test]
+fn fused_detector() {
+    let (train, rows) = suite::telemetry();
+    let data = DatasetBase::new(train, ());
+    let params = || {
+        FusedDetector::params()
+            .member(MahalanobisDetector::params())
+            .member(PageHinkley::params().warm_up(5))
+    };
+    suite::stream_detector(
+        || params().fit(&data).unwrap(),
+        || params().rule(PValueRule::Bonferroni).fit(&data).unwrap(),
+        &rows,
+        Additive,
+    );
 }
 
 #[test]

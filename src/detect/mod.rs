@@ -51,6 +51,7 @@ mod conformal;
 mod cusum;
 mod density_clusters;
 mod ewma_chart;
+mod fusion;
 mod growing_histogram;
 mod kernel_regression;
 mod left_discord;
@@ -84,6 +85,7 @@ pub use density_clusters::{
     CoreRows, DensityClusters, DensityClustersParams, DensityClustersRecord, DensityClustersSettings,
 };
 pub use ewma_chart::{EwmaChart, EwmaChartParams, EwmaMemory, EwmaScorer, EwmaSettings};
+pub use fusion::{FusedDetector, FusionParams, FusionRecord, FusionState, FusionValidParams};
 pub use kernel_regression::{
     KernelMemory, KernelRegression, KernelRegressionParams, KernelRegressionRecord, KernelRegressionSettings,
 };
