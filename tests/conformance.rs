@@ -314,6 +314,18 @@ fn pipeline_with_a_detector_that_remembers() {
 }
 
 #[test]
+fn pipeline_with_a_fusion() {
+    let detector = FusedDetector::params()
+        .member(PcaDetector::params())
+        .member(EwmaChart::params());
+    chain(
+        &Pipeline::params().detector(detector),
+        &chains::engines(6, 1),
+        &chains::engines(2, 2),
+    );
+}
+
+#[test]
 fn pipeline_over_waveform_windows() {
     let fleet = chains::bearings(9);
     let part = |from: usize, to: usize| fleet.filtered(|i, _| (from..to).contains(&i));

@@ -20,14 +20,13 @@ mod run;
 
 pub use cross_validation::{CrossValidation, HeldOutRow};
 pub use fit::Progress;
-pub use kinds::RulParams;
+pub use kinds::{ChainDetectorParams, RulParams};
 pub use params::PipelineParams;
 pub use persist::PipelineRecord;
 pub use run::{PipelineScratch, PipelineState};
 
 use crate::{
     decision::AlarmPolicy,
-    detect::AnyDetector,
     envelope::{Fingerprint, Provenance},
     error::Result,
     features::{FeatureSchema, WaveformExtractor},
@@ -35,7 +34,7 @@ use crate::{
     quantity::LifeUnit,
 };
 use front::FrontEnd;
-use kinds::RulModel;
+use kinds::{ChainDetector, RulModel};
 use one_sided::OneSided;
 use std::{path::Path, sync::Arc};
 
@@ -76,7 +75,7 @@ pub struct Pipeline {
     /// Where rows come from waveform windows.
     extractor: Option<WaveformExtractor>,
     front: FrontEnd,
-    detector: AnyDetector,
+    detector: ChainDetector,
     rul: Option<RulModel>,
     alarm: AlarmPolicy,
     one_sided: Option<OneSided>,

@@ -1,9 +1,9 @@
 //! The unfitted chain.
 
-use super::RulParams;
+use super::{ChainDetectorParams, RulParams};
 use crate::{
     decision::{AlarmPolicy, Direction},
-    detect::{AnyDetectorParams, PcaDetector},
+    detect::PcaDetector,
     diagnose::HealthIndicesParams,
     error::{Error, Result},
     features::{TelemetrySpec, WaveformExtractor, telemetry},
@@ -17,7 +17,7 @@ pub struct PipelineParams {
     pub(super) regimes: Regimes,
     pub(super) health_indices: Option<(HealthIndicesParams, TelemetrySpec)>,
     pub(super) features: TelemetrySpec,
-    pub(super) detector: AnyDetectorParams,
+    pub(super) detector: ChainDetectorParams,
     pub(super) detector_features: TelemetrySpec,
     pub(super) healthy_share: f64,
     pub(super) rul: Option<RulParams>,
@@ -78,7 +78,7 @@ impl PipelineParams {
 
     /// The anomaly detector.
     #[must_use]
-    pub fn detector(mut self, detector: impl Into<AnyDetectorParams>) -> Self {
+    pub fn detector(mut self, detector: impl Into<ChainDetectorParams>) -> Self {
         self.detector = detector.into();
         self
     }
@@ -190,7 +190,13 @@ impl PipelineParams {
         let mut put = |name: &str, value: String| all.insert(name.to_owned(), value);
         put("regimes", format!("{:?}", self.regimes));
         put("features", format!("{:?}", self.features));
-        put("detector", format!("{:?}", self.detector));
+        put(
+            "detector",
+            match &self.detector {
+                ChainDetectorParams::Single(p) => format!("{p:?}"),
+                ChainDetectorParams::Fused(p) => format!("{p:?}"),
+            },
+        );
         put("detector_features", format!("{:?}", self.detector_features));
         put("healthy_share", self.healthy_share.to_string());
         put("min_label_correlation", self.min_label_correlation.to_string());

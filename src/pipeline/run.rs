@@ -3,17 +3,17 @@
 use super::{
     Pipeline,
     front::{FrontScratch, FrontState},
+    kinds::ChainDetectorState,
 };
 use crate::{
     decision::{
         Alarm, AlarmEventKind, AlarmEvents, AlarmInput, AlarmStanding, AlarmState, Cause, Condition, Decision,
         MAX_CAUSES,
     },
-    detect::AnyDetectorState,
     envelope::Fingerprint,
     error::{Error, Result},
     features::{FeatureSchema, FeatureView},
-    model::{AnomalyDetector, Assessment, OnlineModel, UnusableReason},
+    model::{Assessment, OnlineModel, UnusableReason},
     quantity::Timestamp,
     signal::AssetHistory,
 };
@@ -27,7 +27,7 @@ pub struct PipelineState {
     born: Option<Timestamp>,
     last: Option<Timestamp>,
     front: FrontState,
-    detector: AnyDetectorState,
+    detector: ChainDetectorState,
     alarm: AlarmState,
 }
 
