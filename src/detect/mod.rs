@@ -10,13 +10,11 @@
 //! | [`DensityClusters`] | distance to the dense parts of the training rows | training data with stray rows in it; which way of running |
 //! | [`KernelRegression`] | differences from what healthy rows like it read | related sensors whose relations bend |
 //! | [`SmoothedDetector`] | what another detector sees in means of a machine's last rows, and means of its scores; lets an anomaly end where the machine comes back changed | faults that last, on a stream of rows |
+//! | [`RarityRecordDetector`] | the rarest row so far for its hour of the day | one or a few slowly sampled channels of which nothing is known; no training |
 //!
 //! All keep [the contract](crate::model): higher scores are more anomalous, and a row is anomalous where its score
 //! exceeds the threshold. Row detectors hold no state of a machine
 //! (`State = ()`), streaming ones do.
-//!
-//! [`RarityRecordDetector`] remembers a machine's rows and needs no training: it finds the rarest row so far for its hour
-//! of the day in one or a few slowly sampled channels.
 //!
 //! # Thresholds
 //!
