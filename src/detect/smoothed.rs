@@ -882,7 +882,7 @@ mod tests {
         insufficient(params().n_folds(usize::MAX));
         named(params().fixed_threshold(f64::NAN), "fixed_threshold");
         let fixed = params()
-            .rows(50)
+            .rows(40)
             .fixed_threshold(3.0)
             .fit(&one(&noise(51, 10)))
             .unwrap();
