@@ -125,7 +125,8 @@ proptest! {
         }
     }
 
-    /// Ten ranges away, every one scores higher than the middle training row, in no matter how coarse steps.
+    /// Ten ranges away, every one scores higher than the middle training row, in no matter how coarse steps; and it is an
+    /// anomaly, but to the local outlier factor where held-out rows lie beside many copies of one row.
     #[test]
     fn outliers_score_higher_than_the_median(seed: u64, width in 1_usize..6, step in step()) {
         let rows = rows(seed, 72, width, step);
@@ -134,7 +135,10 @@ proptest! {
             let d = d.unwrap();
             let mut usual: Vec<f64> = rows.iter().map(|r| d(r).0.value).collect();
             usual.sort_by(f64::total_cmp);
-            prop_assert!(d(&outlier).0.value > usual[36] && d(&outlier).0.is_anomalous(), "{}", name);
+            let score = d(&outlier).0;
+            prop_assert!(score.value > usual[36], "{name} {score:?} {}", usual[36]);
+            let copies = step > 0.0 && name == "local outlier factor";
+            prop_assert!(score.is_anomalous() || copies, "{name} {score:?}");
         }
     }
 
@@ -230,36 +234,40 @@ fn healthy_rows_of_unseen_assets_alarm_at_about_the_rate_asked_for() {
     }
 }
 
+/// Scores a row and says why.
+type Both = Box<dyn Fn(&[f64], &mut [f64])>;
+
+fn both<M: AnomalyDetector<State = (), Output = AnomalyScore> + 'static>(m: M) -> Both {
+    Box::new(move |x, out| {
+        let view = FeatureView::new(m.schema(), x).unwrap();
+        m.assess(&(), view).unwrap();
+        m.contributions_into(&(), view, out).unwrap();
+    })
+}
+
 #[test]
 fn nothing_is_allocated_a_row() {
     let width = 40;
     let rows = rows(5, 600, width, 0.0);
     let data = table(&rows);
-    let fixed = |name, d: Result<Box<dyn Fn(&[f64], &mut [f64])>>| (name, d.unwrap());
-    fn both<M: AnomalyDetector<State = (), Output = AnomalyScore> + 'static>(m: M) -> Box<dyn Fn(&[f64], &mut [f64])> {
-        Box::new(move |x, out| {
-            let view = FeatureView::new(m.schema(), x).unwrap();
-            m.assess(&(), view).unwrap();
-            m.contributions_into(&(), view, out).unwrap();
-        })
-    }
     let nearest = NearestNeighbours::params().n_neighbors(128).fixed_threshold(1.0);
     let mut out = vec![0.0; width];
     for (name, d) in [
-        fixed("nearest", nearest.fit(&data).map(both)),
-        fixed(
+        ("nearest", nearest.fit(&data).map(both)),
+        (
             "factor",
             LocalOutlierFactor::params().fixed_threshold(1.0).fit(&data).map(both),
         ),
-        fixed(
+        (
             "clusters",
             DensityClusters::params().fixed_threshold(1.0).fit(&data).map(both),
         ),
-        fixed(
+        (
             "kernel",
             KernelRegression::params().fixed_threshold(1.0).fit(&data).map(both),
         ),
     ] {
+        let d = d.unwrap();
         for x in [&rows[0], &vec![1e9; width]] {
             assert_eq!(allocations_once(|| d(x, &mut out)).0, 0, "{name}");
         }

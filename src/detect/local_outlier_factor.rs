@@ -39,7 +39,8 @@ const LARGEST_DISTANCE: f64 = 1e12;
 /// ```
 ///
 /// which is near 1 among the training rows and large in empty space. The constant lets copies of one row have a density;
-/// among more than `k` copies it is 10¹⁰, so that a row beside them scores very high. The threshold is the quantile
+/// among more than `k` copies it is 10¹⁰, so that a row beside them scores very high; where held-out rows do, as with
+/// sensors of coarse steps, so is the threshold, and another detector is the better choice. The threshold is the quantile
 /// `1 - false_alarm_rate` of held-out scores; see [the module](crate::detect#thresholds). The contribution of feature `j`
 /// is the mean density of the neighbours times the mean of `reach(z, o) (z_j - o_j)² / d(z, o)²`, evenly dealt where
 /// the distance is zero; contributions add up to the score and none is negative.

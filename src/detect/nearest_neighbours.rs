@@ -91,7 +91,7 @@ impl NeighbourDistance {
 ///
 /// // A healthy machine runs on a circle; its middle is as unusual as what lies outside.
 /// let schema = FeatureSchema::of_channels(&[Channel::new("x", "mm"), Channel::new("y", "mm")])?;
-/// let circle = |(i, j): (usize, usize)| (i as f64 * 0.7 + j as f64 * 1.5708).sin();
+/// let circle = |(i, j): (usize, usize)| (i as f64 * 2.4 + j as f64 * 1.5708).sin();
 /// let values = Array2::from_shape_fn((300, 2), circle);
 /// let table = FeatureTable::new(schema.clone(), values, (0..300).map(|i| i % 10).collect())?;
 ///
