@@ -5,9 +5,11 @@
 //! |---|---|---|
 //! | [`PcaDetector`] | extremes along the usual directions (Hotelling's T²) and broken relations between features (Q) | many correlated sensors; the usual first choice |
 //! | [`MahalanobisDetector`] | distance in the metric of the training covariance, shrunk | few features, or fewer rows than features |
+//! | [`IsolationForest`] | rows that few random splits part from the others | many rows, several kinds of usual running, a few anomalies among training rows; fast |
+//! | [`ExtendedIsolationForest`] | the same, by slanted splits: broken relations between features too | correlated features |
 //!
-//! Both keep [the contract](crate::model): higher scores are more anomalous, and a row is anomalous where its score
-//! exceeds the threshold. Both hold no state of a machine (`State = ()`).
+//! All keep [the contract](crate::model): higher scores are more anomalous, and a row is anomalous where its score
+//! exceeds the threshold. All of these hold no state of a machine (`State = ()`).
 //!
 //! # Thresholds
 //!
@@ -29,7 +31,11 @@
 //! number to ±10⁶. So scores are finite for every finite row. Columns that are constant in training have no standard
 //! deviation: they take no part in the score.
 
+mod chance;
 mod ewma_chart;
+mod extended_isolation_forest;
+mod isolation_forest;
+mod isolation_tree;
 mod mahalanobis;
 mod pca;
 mod row_detector;
@@ -39,6 +45,13 @@ mod stream_detector;
 mod threshold;
 
 pub use ewma_chart::{EwmaChart, EwmaChartParams, EwmaMemory, EwmaScorer, EwmaSettings};
+pub use extended_isolation_forest::{
+    ExtendedIsolationForest, ExtendedIsolationForestParams, ExtendedIsolationForestRecord,
+    ExtendedIsolationForestSettings, SlantedTrees,
+};
+pub use isolation_forest::{
+    IsolationForest, IsolationForestParams, IsolationForestRecord, IsolationForestSettings, IsolationTrees,
+};
 pub use mahalanobis::{
     MahalanobisDetector, MahalanobisMetric, MahalanobisParams, MahalanobisRecord, MahalanobisSettings, Shrinkage,
 };
