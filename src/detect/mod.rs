@@ -7,6 +7,7 @@
 //! | [`MahalanobisDetector`] | distance in the metric of the training covariance, shrunk | few features, or fewer rows than features |
 //! | [`IsolationForest`] | rows that few random splits part from the others | many rows, several kinds of usual running, a few anomalies among training rows; fast |
 //! | [`ExtendedIsolationForest`] | the same, by slanted splits: broken relations between features too | correlated features |
+//! | [`NearestIsolation`] | rows outside the reach of their neighbours, reach by local density | clusters of different density |
 //!
 //! All keep [the contract](crate::model): higher scores are more anomalous, and a row is anomalous where its score
 //! exceeds the threshold. All of these hold no state of a machine (`State = ()`).
@@ -37,6 +38,7 @@ mod extended_isolation_forest;
 mod isolation_forest;
 mod isolation_tree;
 mod mahalanobis;
+mod nearest_isolation;
 mod pca;
 mod row_detector;
 mod rows;
@@ -54,6 +56,9 @@ pub use isolation_forest::{
 };
 pub use mahalanobis::{
     MahalanobisDetector, MahalanobisMetric, MahalanobisParams, MahalanobisRecord, MahalanobisSettings, Shrinkage,
+};
+pub use nearest_isolation::{
+    NearestIsolation, NearestIsolationParams, NearestIsolationRecord, NearestIsolationSettings, NearestSpheres,
 };
 pub use pca::{PcaDetector, PcaParams, PcaRecord, PcaStatistics, PcaValidParams};
 pub use row_detector::{
