@@ -8,6 +8,7 @@
 //! | [`IsolationForest`] | rows that few random splits part from the others | many rows, several kinds of usual running, a few anomalies among training rows; fast |
 //! | [`ExtendedIsolationForest`] | the same, by slanted splits: broken relations between features too | correlated features |
 //! | [`NearestIsolation`] | rows outside the reach of their neighbours, reach by local density | clusters of different density |
+//! | [`Loda`] | rare values of random combinations of a few features | very many features or rows |
 //!
 //! All keep [the contract](crate::model): higher scores are more anomalous, and a row is anomalous where its score
 //! exceeds the threshold. All of these hold no state of a machine (`State = ()`).
@@ -37,6 +38,7 @@ mod ewma_chart;
 mod extended_isolation_forest;
 mod isolation_forest;
 mod isolation_tree;
+mod loda;
 mod mahalanobis;
 mod nearest_isolation;
 mod pca;
@@ -54,6 +56,7 @@ pub use extended_isolation_forest::{
 pub use isolation_forest::{
     IsolationForest, IsolationForestParams, IsolationForestRecord, IsolationForestSettings, IsolationTrees,
 };
+pub use loda::{Loda, LodaParams, LodaRecord, LodaSettings, RandomCuts};
 pub use mahalanobis::{
     MahalanobisDetector, MahalanobisMetric, MahalanobisParams, MahalanobisRecord, MahalanobisSettings, Shrinkage,
 };
