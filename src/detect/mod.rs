@@ -9,6 +9,7 @@
 //! | [`ExtendedIsolationForest`] | the same, by slanted splits: broken relations between features too | correlated features |
 //! | [`NearestIsolation`] | rows outside the reach of their neighbours, reach by local density | clusters of different density |
 //! | [`Loda`] | rare values of random combinations of a few features | very many features or rows |
+//! | [`HistogramDetector`] | rare values, each feature by itself | the cheapest; features nearly independent |
 //!
 //! All keep [the contract](crate::model): higher scores are more anomalous, and a row is anomalous where its score
 //! exceeds the threshold. All of these hold no state of a machine (`State = ()`).
@@ -36,6 +37,7 @@
 mod chance;
 mod ewma_chart;
 mod extended_isolation_forest;
+mod histogram;
 mod isolation_forest;
 mod isolation_tree;
 mod loda;
@@ -53,6 +55,7 @@ pub use extended_isolation_forest::{
     ExtendedIsolationForest, ExtendedIsolationForestParams, ExtendedIsolationForestRecord,
     ExtendedIsolationForestSettings, SlantedTrees,
 };
+pub use histogram::{HistogramDetector, HistogramDetectorParams, HistogramSettings, Histograms, HistogramsRecord};
 pub use isolation_forest::{
     IsolationForest, IsolationForestParams, IsolationForestRecord, IsolationForestSettings, IsolationTrees,
 };
