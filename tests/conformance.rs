@@ -8,7 +8,10 @@ mod toy;
 
 use linfa::{DatasetBase, traits::Fit};
 use prognos::{
-    detect::{EwmaChart, LearningPolicy, MahalanobisDetector, PcaDetector, Scaling, Start},
+    detect::{
+        EwmaChart, ExtendedIsolationForest, HistogramDetector, IsolationForest, LearningPolicy, Loda,
+        MahalanobisDetector, NearestIsolation, PcaDetector, Scaling, Start,
+    },
     features::FeatureTable,
     pipeline::{Pipeline, PipelineParams},
     quantity::LifeUnit,
@@ -47,6 +50,45 @@ fn mahalanobis_detector() {
     let (train, rows) = suite::telemetry();
     let data = DatasetBase::new(train, ());
     suite::detector(|| MahalanobisDetector::params().fit(&data).unwrap(), &rows, Additive);
+}
+
+#[test]
+fn isolation_forest() {
+    let (train, rows) = suite::telemetry();
+    let data = DatasetBase::new(train, ());
+    let params = IsolationForest::params().n_trees(20).rows_per_tree(64);
+    suite::detector(|| params.clone().fit(&data).unwrap(), &rows, Additive);
+}
+
+#[test]
+fn extended_isolation_forest() {
+    let (train, rows) = suite::telemetry();
+    let data = DatasetBase::new(train, ());
+    let params = ExtendedIsolationForest::params().n_trees(10).rows_per_tree(32);
+    suite::detector(|| params.clone().fit(&data).unwrap(), &rows, Additive);
+    suite::detector(|| params.clone().level(1).fit(&data).unwrap(), &rows, Additive);
+}
+
+#[test]
+fn nearest_isolation() {
+    let (train, rows) = suite::telemetry();
+    let data = DatasetBase::new(train, ());
+    let params = NearestIsolation::params().n_sets(20);
+    suite::detector(|| params.clone().fit(&data).unwrap(), &rows, Additive);
+}
+
+#[test]
+fn loda() {
+    let (train, rows) = suite::telemetry();
+    let data = DatasetBase::new(train, ());
+    suite::detector(|| Loda::params().n_cuts(30).fit(&data).unwrap(), &rows, Additive);
+}
+
+#[test]
+fn histogram_detector() {
+    let (train, rows) = suite::telemetry();
+    let data = DatasetBase::new(train, ());
+    suite::detector(|| HistogramDetector::params().fit(&data).unwrap(), &rows, Additive);
 }
 
 #[test]
