@@ -1,11 +1,14 @@
-//! What a row costs at 20 features, and a fit on 10,000 rows of 20.
+//! What a row costs at 20 features, and a fit on 10,000 rows of 20; for detectors of many rows, a fit and the scores of
+//! 100,000 rows of 20 on one thread.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use linfa::{DatasetBase, traits::Fit};
+use linfa::{DatasetBase, ParamGuard, traits::Fit};
 use ndarray::Array2;
 use prognos::{
     detect::{
-        DensityClusters, KernelRegression, LocalOutlierFactor, MahalanobisDetector, NearestNeighbours, PcaDetector,
+        DensityClusters, ExtendedIsolationForest, HistogramDetector, IsolationForest, KernelRegression,
+        LocalOutlierFactor, Loda, MahalanobisDetector, NearestIsolation, NearestNeighbours, PcaDetector, RowAlgorithm,
+        RowDetectorParams,
     },
     features::{FeatureSchema, FeatureTable, FeatureView},
     model::{AnomalyDetector, AnomalyScore},
@@ -55,6 +58,49 @@ fn row<M: AnomalyDetector<State = (), Output = AnomalyScore>>(c: &mut Criterion,
         })
     });
     group.finish();
+}
+
+/// Fitted once and scored, table to table.
+fn many_rows<A: RowAlgorithm>(
+    c: &mut Criterion,
+    name: &str,
+    params: &RowDetectorParams<A>,
+    data: &DatasetBase<FeatureTable, ()>,
+) {
+    let params = params.clone().fixed_threshold(1.0).check().unwrap();
+    let mut group = c.benchmark_group("100,000 rows of 20 features");
+    group.sample_size(10);
+    group.bench_function(format!("{name}, fit and score"), |b| {
+        b.iter(|| {
+            params
+                .fit(black_box(data))
+                .unwrap()
+                .assess_table(data.records())
+                .unwrap()
+        })
+    });
+    let model = params.fit(data).unwrap();
+    group.bench_function(format!("{name}, score"), |b| {
+        b.iter(|| model.assess_table(black_box(data.records())).unwrap())
+    });
+    group.finish();
+}
+
+fn detectors_of_many_rows(c: &mut Criterion) {
+    let data = table(100_000);
+    many_rows(c, "IsolationForest", &IsolationForest::params(), &data);
+    many_rows(c, "ExtendedIsolationForest", &ExtendedIsolationForest::params(), &data);
+    many_rows(c, "NearestIsolation", &NearestIsolation::params(), &data);
+    many_rows(c, "Loda", &Loda::params(), &data);
+    many_rows(c, "HistogramDetector", &HistogramDetector::params(), &data);
+    let model = IsolationForest::params().fixed_threshold(1.0).fit(&data).unwrap();
+    row(c, "IsolationForest, 20 features", &model);
+    let model = NearestIsolation::params().fixed_threshold(1.0).fit(&data).unwrap();
+    row(c, "NearestIsolation, 20 features", &model);
+    let model = Loda::params().fixed_threshold(1.0).fit(&data).unwrap();
+    row(c, "Loda, 20 features", &model);
+    let model = HistogramDetector::params().fixed_threshold(1.0).fit(&data).unwrap();
+    row(c, "HistogramDetector, 20 features", &model);
 }
 
 fn detectors(c: &mut Criterion) {
@@ -110,5 +156,5 @@ fn detectors(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, detectors);
+criterion_group!(benches, detectors, detectors_of_many_rows);
 criterion_main!(benches);

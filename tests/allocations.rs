@@ -7,7 +7,10 @@ use counting_allocator::allocations_once;
 use linfa::{DatasetBase, traits::Fit};
 use prognos::{
     decision::Decision,
-    detect::{MahalanobisDetector, PcaDetector, SmoothedDetector},
+    detect::{
+        ExtendedIsolationForest, HistogramDetector, IsolationForest, Loda, MahalanobisDetector, NearestIsolation,
+        PcaDetector, SmoothedDetector,
+    },
     features::{FeatureTable, FeatureView},
     fleet::Fleet,
     model::{AnomalyDetector, AnomalyScore, Assessment, OnlineModel, RulRegressor},
@@ -181,6 +184,13 @@ fn models_assess_rows_without_allocating() {
     let table = DatasetBase::new(table, ());
     detectors_allocate_nothing(&PcaDetector::params().fit(&table).unwrap(), &rows);
     detectors_allocate_nothing(&MahalanobisDetector::params().fit(&table).unwrap(), &rows);
+    let forest = IsolationForest::params().n_trees(20).rows_per_tree(64);
+    detectors_allocate_nothing(&forest.fit(&table).unwrap(), &rows);
+    let forest = ExtendedIsolationForest::params().n_trees(20).rows_per_tree(64);
+    detectors_allocate_nothing(&forest.fit(&table).unwrap(), &rows);
+    detectors_allocate_nothing(&NearestIsolation::params().n_sets(20).fit(&table).unwrap(), &rows);
+    detectors_allocate_nothing(&Loda::params().n_cuts(20).fit(&table).unwrap(), &rows);
+    detectors_allocate_nothing(&HistogramDetector::params().fit(&table).unwrap(), &rows);
     let trees = GradientBoosting::params().n_trees(20).n_ensembles(2);
     regressors_allocate_nothing(&trees.fit(&labelled).unwrap(), &rows);
     regressors_allocate_nothing(&RidgeRul::params().fit(&labelled).unwrap(), &rows);

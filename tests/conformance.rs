@@ -9,10 +9,11 @@ mod toy;
 use linfa::{DatasetBase, traits::Fit};
 use prognos::{
     detect::{
-        Adwin, AnyDetectorParams, BayesianChangePoint, Cusum, DensityClusters, EwmaChart, FusedDetector,
-        KernelRegression, LearningPolicy, LeftDiscord, LocalOutlierFactor, MahalanobisDetector, MewmaChart,
-        NearestNeighbours, NeighbourDistance, PValueRule, PageHinkley, PcaDetector, RarityRecordDetector, Scaling,
-        Side, SmoothedDetector, Start,
+        Adwin, AnyDetectorParams, BayesianChangePoint, Cusum, DensityClusters, EwmaChart, ExtendedIsolationForest,
+        FusedDetector, HistogramDetector, IsolationForest, KernelRegression, LearningPolicy, LeftDiscord,
+        LocalOutlierFactor, Loda, MahalanobisDetector, MewmaChart, NearestIsolation, NearestNeighbours,
+        NeighbourDistance, PValueRule, PageHinkley, PcaDetector, RarityRecordDetector, Scaling, Side, SmoothedDetector,
+        Start,
     },
     features::FeatureTable,
     pipeline::{Pipeline, PipelineParams},
@@ -90,6 +91,45 @@ fn kernel_regression() {
 
 #[test]
 
+fn isolation_forest() {
+    let (train, rows) = suite::telemetry();
+    let data = DatasetBase::new(train, ());
+    let params = IsolationForest::params().n_trees(20).rows_per_tree(64);
+    suite::detector(|| params.clone().fit(&data).unwrap(), &rows, Additive);
+}
+
+#[test]
+fn extended_isolation_forest() {
+    let (train, rows) = suite::telemetry();
+    let data = DatasetBase::new(train, ());
+    let params = ExtendedIsolationForest::params().n_trees(10).rows_per_tree(32);
+    suite::detector(|| params.clone().fit(&data).unwrap(), &rows, Additive);
+    suite::detector(|| params.clone().level(1).fit(&data).unwrap(), &rows, Additive);
+}
+
+#[test]
+fn nearest_isolation() {
+    let (train, rows) = suite::telemetry();
+    let data = DatasetBase::new(train, ());
+    let params = NearestIsolation::params().n_sets(20);
+    suite::detector(|| params.clone().fit(&data).unwrap(), &rows, Additive);
+}
+
+#[test]
+fn loda() {
+    let (train, rows) = suite::telemetry();
+    let data = DatasetBase::new(train, ());
+    suite::detector(|| Loda::params().n_cuts(30).fit(&data).unwrap(), &rows, Additive);
+}
+
+#[test]
+fn histogram_detector() {
+    let (train, rows) = suite::telemetry();
+    let data = DatasetBase::new(train, ());
+    suite::detector(|| HistogramDetector::params().fit(&data).unwrap(), &rows, Additive);
+}
+
+#[test]
 fn ewma_chart() {
     let (train, rows) = suite::telemetry();
     let schema = train.schema().clone();

@@ -15,6 +15,12 @@
 //! All keep [the contract](crate::model): higher scores are more anomalous, and a row is anomalous where its score
 //! exceeds the threshold. Row detectors hold no state of a machine
 //! (`State = ()`), streaming ones do.
+//! | [`IsolationForest`] | rows that few random splits part from the others | many rows, several kinds of usual running, a few anomalies among training rows; fast |
+//! | [`ExtendedIsolationForest`] | the same, by slanted splits: broken relations between features too | correlated features |
+//! | [`NearestIsolation`] | rows outside the reach of their neighbours, reach by local density | clusters of different density |
+//! | [`Loda`] | rare values of random combinations of a few features | very many features or rows |
+//! | [`HistogramDetector`] | rare values, each feature by itself | the cheapest; features nearly independent |
+//! exceeds the threshold. All of these hold no state of a machine (`State = ()`).
 //!
 //! # Thresholds
 //!
@@ -45,17 +51,24 @@
 mod adwin;
 mod any;
 mod bayesian_change_point;
+mod chance;
 mod conformal;
 mod cusum;
 mod density_clusters;
 mod ewma_chart;
+mod extended_isolation_forest;
 mod fusion;
 mod growing_histogram;
+mod histogram;
+mod isolation_forest;
+mod isolation_tree;
 mod kernel_regression;
 mod left_discord;
 mod local_outlier_factor;
+mod loda;
 mod mahalanobis;
 mod mewma_chart;
+mod nearest_isolation;
 mod nearest_neighbours;
 mod neighbour_search;
 mod p_values;
@@ -83,7 +96,15 @@ pub use density_clusters::{
     CoreRows, DensityClusters, DensityClustersParams, DensityClustersRecord, DensityClustersSettings,
 };
 pub use ewma_chart::{EwmaChart, EwmaChartParams, EwmaMemory, EwmaScorer, EwmaSettings};
+pub use extended_isolation_forest::{
+    ExtendedIsolationForest, ExtendedIsolationForestParams, ExtendedIsolationForestRecord,
+    ExtendedIsolationForestSettings, SlantedTrees,
+};
 pub use fusion::{FusedDetector, FusionParams, FusionRecord, FusionState, FusionValidParams};
+pub use histogram::{HistogramDetector, HistogramDetectorParams, HistogramSettings, Histograms, HistogramsRecord};
+pub use isolation_forest::{
+    IsolationForest, IsolationForestParams, IsolationForestRecord, IsolationForestSettings, IsolationTrees,
+};
 pub use kernel_regression::{
     KernelMemory, KernelRegression, KernelRegressionParams, KernelRegressionRecord, KernelRegressionSettings,
 };
@@ -91,10 +112,14 @@ pub use left_discord::{DiscordMemory, DiscordScorer, DiscordSettings, LeftDiscor
 pub use local_outlier_factor::{
     LocalDensity, LocalOutlierFactor, LocalOutlierFactorParams, LocalOutlierFactorRecord, LocalOutlierFactorSettings,
 };
+pub use loda::{Loda, LodaParams, LodaRecord, LodaSettings, RandomCuts};
 pub use mahalanobis::{
     MahalanobisDetector, MahalanobisMetric, MahalanobisParams, MahalanobisRecord, MahalanobisSettings, Shrinkage,
 };
 pub use mewma_chart::{MewmaChart, MewmaChartParams, MewmaMemory, MewmaRecord, MewmaScorer, MewmaSettings};
+pub use nearest_isolation::{
+    NearestIsolation, NearestIsolationParams, NearestIsolationRecord, NearestIsolationSettings, NearestSpheres,
+};
 pub use nearest_neighbours::{
     NearestNeighbours, NearestNeighboursParams, NearestNeighboursRecord, NearestNeighboursSettings, NeighbourDistance,
     NeighbourScorer,
