@@ -32,6 +32,7 @@
 mod ewma_chart;
 mod mahalanobis;
 mod pca;
+mod plane;
 mod row_detector;
 mod rows;
 mod standard;
