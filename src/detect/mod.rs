@@ -4,6 +4,8 @@
 //! | Detector | Sees | Use where |
 //! |---|---|---|
 //! | [`PcaDetector`] | extremes along the usual directions (Hotelling's T²) and broken relations between features (Q) | many correlated sensors; the usual first choice |
+//! | [`EcodDetector`] | rare values, column by column | large tables of many columns; nothing to tune |
+//! | [`CopodDetector`] | rare values, mostly on the side of a column's longer tail | as ECOD, where sensors stray to one side |
 //! | [`MahalanobisDetector`] | distance in the metric of the training covariance, shrunk | few features, or fewer rows than features |
 //!
 //! Both keep [the contract](crate::model): higher scores are more anomalous, and a row is anomalous where its score
@@ -29,6 +31,8 @@
 //! number to ±10⁶. So scores are finite for every finite row. Columns that are constant in training have no standard
 //! deviation: they take no part in the score.
 
+mod copod;
+mod ecod;
 mod ewma_chart;
 mod mahalanobis;
 mod pca;
@@ -37,8 +41,11 @@ mod row_detector;
 mod rows;
 mod standard;
 mod stream_detector;
+mod tails;
 mod threshold;
 
+pub use copod::{CopodDetector, CopodParams, CopodScorer, CopodSettings};
+pub use ecod::{EcodDetector, EcodParams, EcodScorer, EcodSettings};
 pub use ewma_chart::{EwmaChart, EwmaChartParams, EwmaMemory, EwmaScorer, EwmaSettings};
 pub use mahalanobis::{
     MahalanobisDetector, MahalanobisMetric, MahalanobisParams, MahalanobisRecord, MahalanobisSettings, Shrinkage,
@@ -52,3 +59,4 @@ pub use stream_detector::{
     LearningPolicy, Scaling, Start, StreamAlgorithm, StreamDetector, StreamDetectorParams, StreamDetectorRecord,
     StreamDetectorValidParams, StreamScorer, StreamState,
 };
+pub use tails::TailsRecord;
