@@ -7,6 +7,7 @@
 //! | [`EcodDetector`] | rare values, column by column | large tables of many columns; nothing to tune |
 //! | [`CopodDetector`] | rare values, mostly on the side of a column's longer tail | as ECOD, where sensors stray to one side |
 //! | [`MahalanobisDetector`] | distance in the metric of the training covariance, shrunk | few features, or fewer rows than features |
+//! | [`OneClassSvmDetector`] | whether a row lies in the region that holds most rows | usual regions of any shape, up to thousands of rows |
 //!
 //! Both keep [the contract](crate::model): higher scores are more anomalous, and a row is anomalous where its score
 //! exceeds the threshold. Both hold no state of a machine (`State = ()`).
@@ -32,9 +33,11 @@
 //! deviation: they take no part in the score.
 
 mod copod;
+mod draws;
 mod ecod;
 mod ewma_chart;
 mod mahalanobis;
+mod one_class_svm;
 mod pca;
 mod plane;
 mod row_detector;
@@ -49,6 +52,9 @@ pub use ecod::{EcodDetector, EcodParams, EcodScorer, EcodSettings};
 pub use ewma_chart::{EwmaChart, EwmaChartParams, EwmaMemory, EwmaScorer, EwmaSettings};
 pub use mahalanobis::{
     MahalanobisDetector, MahalanobisMetric, MahalanobisParams, MahalanobisRecord, MahalanobisSettings, Shrinkage,
+};
+pub use one_class_svm::{
+    KernelRate, OneClassSvm, OneClassSvmDetector, OneClassSvmParams, OneClassSvmRecord, OneClassSvmSettings,
 };
 pub use pca::{PcaDetector, PcaParams, PcaRecord, PcaStatistics, PcaValidParams};
 pub use row_detector::{
