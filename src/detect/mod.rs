@@ -7,6 +7,7 @@
 //! | [`EcodDetector`] | rare values, column by column | large tables of many columns; nothing to tune |
 //! | [`CopodDetector`] | rare values, mostly on the side of a column's longer tail | as ECOD, where sensors stray to one side |
 //! | [`MahalanobisDetector`] | distance in the metric of the training covariance, shrunk | few features, or fewer rows than features |
+//! | [`RobustMahalanobisDetector`] | the same from the most compact half of the rows | training rows of which some are not healthy |
 //! | [`OneClassSvmDetector`] | whether a row lies in the region that holds most rows | usual regions of any shape, up to thousands of rows |
 //!
 //! Both keep [the contract](crate::model): higher scores are more anomalous, and a row is anomalous where its score
@@ -40,6 +41,7 @@ mod mahalanobis;
 mod one_class_svm;
 mod pca;
 mod plane;
+mod robust_mahalanobis;
 mod row_detector;
 mod rows;
 mod standard;
@@ -57,6 +59,9 @@ pub use one_class_svm::{
     KernelRate, OneClassSvm, OneClassSvmDetector, OneClassSvmParams, OneClassSvmRecord, OneClassSvmSettings,
 };
 pub use pca::{PcaDetector, PcaParams, PcaRecord, PcaStatistics, PcaValidParams};
+pub use robust_mahalanobis::{
+    RobustMahalanobisDetector, RobustMahalanobisParams, RobustMahalanobisSettings, RobustMetric, RobustRecord,
+};
 pub use row_detector::{
     RowAlgorithm, RowDetector, RowDetectorParams, RowDetectorRecord, RowDetectorValidParams, RowScorer,
 };
