@@ -8,6 +8,7 @@
 //! | [`CopodDetector`] | rare values, mostly on the side of a column's longer tail | as ECOD, where sensors stray to one side |
 //! | [`MahalanobisDetector`] | distance in the metric of the training covariance, shrunk | few features, or fewer rows than features |
 //! | [`RobustMahalanobisDetector`] | the same from the most compact half of the rows | training rows of which some are not healthy |
+//! | [`GaussianMixtureDetector`] | improbability under a few normal distributions | machines that work in several ways |
 //! | [`OneClassSvmDetector`] | whether a row lies in the region that holds most rows | usual regions of any shape, up to thousands of rows |
 //!
 //! Both keep [the contract](crate::model): higher scores are more anomalous, and a row is anomalous where its score
@@ -37,6 +38,7 @@ mod copod;
 mod draws;
 mod ecod;
 mod ewma_chart;
+mod gaussian_mixture;
 mod mahalanobis;
 mod one_class_svm;
 mod pca;
@@ -52,6 +54,9 @@ mod threshold;
 pub use copod::{CopodDetector, CopodParams, CopodScorer, CopodSettings};
 pub use ecod::{EcodDetector, EcodParams, EcodScorer, EcodSettings};
 pub use ewma_chart::{EwmaChart, EwmaChartParams, EwmaMemory, EwmaScorer, EwmaSettings};
+pub use gaussian_mixture::{
+    GaussianMixture, GaussianMixtureDetector, GaussianMixtureParams, GaussianMixtureRecord, GaussianMixtureSettings,
+};
 pub use mahalanobis::{
     MahalanobisDetector, MahalanobisMetric, MahalanobisParams, MahalanobisRecord, MahalanobisSettings, Shrinkage,
 };
