@@ -10,6 +10,7 @@
 //! | [`RobustMahalanobisDetector`] | the same from the most compact half of the rows | training rows of which some are not healthy |
 //! | [`GaussianMixtureDetector`] | improbability under a few normal distributions | machines that work in several ways |
 //! | [`OneClassSvmDetector`] | whether a row lies in the region that holds most rows | usual regions of any shape, up to thousands of rows |
+//! | [`LaggedPca`] | broken relations over the last rows of a machine | sensors that follow each other with a delay |
 //!
 //! Both keep [the contract](crate::model): higher scores are more anomalous, and a row is anomalous where its score
 //! exceeds the threshold. Both hold no state of a machine (`State = ()`).
@@ -39,6 +40,7 @@ mod draws;
 mod ecod;
 mod ewma_chart;
 mod gaussian_mixture;
+mod lagged_pca;
 mod mahalanobis;
 mod one_class_svm;
 mod pca;
@@ -57,6 +59,7 @@ pub use ewma_chart::{EwmaChart, EwmaChartParams, EwmaMemory, EwmaScorer, EwmaSet
 pub use gaussian_mixture::{
     GaussianMixture, GaussianMixtureDetector, GaussianMixtureParams, GaussianMixtureRecord, GaussianMixtureSettings,
 };
+pub use lagged_pca::{LaggedMemory, LaggedPca, LaggedPcaParams, LaggedPcaSettings, LaggedPlane, LaggedPlaneRecord};
 pub use mahalanobis::{
     MahalanobisDetector, MahalanobisMetric, MahalanobisParams, MahalanobisRecord, MahalanobisSettings, Shrinkage,
 };
