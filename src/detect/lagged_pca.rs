@@ -74,7 +74,7 @@ const LARGEST_READING: f64 = 1e150;
 ///
 /// // The outlet follows the inlet one row later. Ten machines of 50 rows.
 /// let schema = FeatureSchema::of_channels(&[Channel::new("inlet", "K"), Channel::new("outlet", "K")])?;
-/// let inlet = |i: usize| ((i * 7919) % 997) as f64 / 997.0;
+/// let inlet = |i: usize| ((613 * i * i + 7919 * i) % 997) as f64 / 997.0;
 /// let values = Array2::from_shape_fn((500, 2), |(i, j)| inlet(i + 1 - j) + 0.01 * inlet(3 * i + 5));
 /// let data = DatasetBase::new(FeatureTable::new(schema, values, (0..500).map(|i| i / 50).collect())?, ());
 /// let detector = LaggedPca::params().n_lags(1).explained_variance(0.9).fit(&data)?;

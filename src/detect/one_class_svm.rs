@@ -67,7 +67,7 @@ const LARGEST_RATE: f64 = 1e6;
 /// use linfa::{DatasetBase, traits::Fit};
 /// use ndarray::Array2;
 /// use prognos::{
-///     detect::OneClassSvmDetector,
+///     detect::{KernelRate, OneClassSvmDetector},
 ///     features::{FeatureSchema, FeatureTable, FeatureView},
 ///     model::OnlineModel,
 ///     signal::Channel,
@@ -77,7 +77,7 @@ const LARGEST_RATE: f64 = 1e6;
 /// let schema = FeatureSchema::of_channels(&[Channel::new("x", "um"), Channel::new("y", "um")])?;
 /// let values = Array2::from_shape_fn((300, 2), |(i, j)| (i as f64 * 0.7 + j as f64 * 1.5708).sin());
 /// let data = DatasetBase::new(FeatureTable::new(schema.clone(), values, (0..300).map(|i| i % 10).collect())?, ());
-/// let detector = OneClassSvmDetector::params().fit(&data)?;
+/// let detector = OneClassSvmDetector::params().kernel_rate(KernelRate::Fixed(2.0)).fit(&data)?;
 ///
 /// let anomalous = |v: [f64; 2]| {
 ///     let score = detector.assess(&(), FeatureView::new(&schema, &v)?)?;

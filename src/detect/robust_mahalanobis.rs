@@ -87,7 +87,7 @@ const KEPT: f64 = 0.975;
 ///
 /// // Of 200 training rows, 40 come from a machine that was not healthy.
 /// let schema = FeatureSchema::of_channels(&[Channel::new("speed", "rpm"), Channel::new("current", "A")])?;
-/// let noise = |i: usize, j: usize| ((i * 7919 + j * 104_729) % 997) as f64 / 997.0 - 0.5;
+/// let noise = |i: usize, j: usize| ((i * i * (613 + 100 * j) + i * 7919) % 997) as f64 / 997.0 - 0.5;
 /// let fault = |i: usize| if i % 5 == 4 { 6.0 } else { 0.0 };
 /// let values = Array2::from_shape_fn((200, 2), |(i, j)| 50.0 + noise(i, j) + fault(i));
 /// let data = DatasetBase::new(FeatureTable::new(schema.clone(), values, (0..200).map(|i| i % 5).collect())?, ());
