@@ -6,12 +6,13 @@ use linfa::{DatasetBase, ParamGuard, traits::Fit};
 use ndarray::Array2;
 use prognos::{
     detect::{
-        DensityClusters, ExtendedIsolationForest, HistogramDetector, IsolationForest, KernelRegression,
-        LocalOutlierFactor, Loda, MahalanobisDetector, NearestIsolation, NearestNeighbours, PcaDetector, RowAlgorithm,
+        CopodDetector, DensityClusters, EcodDetector, ExtendedIsolationForest, GaussianMixtureDetector,
+        HistogramDetector, IsolationForest, KernelRegression, LaggedPca, LocalOutlierFactor, Loda, MahalanobisDetector,
+        NearestIsolation, NearestNeighbours, OneClassSvmDetector, PcaDetector, RobustMahalanobisDetector, RowAlgorithm,
         RowDetectorParams,
     },
     features::{FeatureSchema, FeatureTable, FeatureView},
-    model::{AnomalyDetector, AnomalyScore},
+    model::{AnomalyDetector, AnomalyScore, OnlineModel},
     signal::Channel,
 };
 use rand::{Rng, SeedableRng};
@@ -131,6 +132,80 @@ fn detectors(c: &mut Criterion) {
         "KernelRegression, 200 rows of 20 features",
         &KernelRegression::params().fit(&data).unwrap(),
     );
+
+    row(
+        c,
+        "EcodDetector, 20 features",
+        &EcodDetector::params().fit(&data).unwrap(),
+    );
+    row(
+        c,
+        "CopodDetector, 20 features",
+        &CopodDetector::params().fit(&data).unwrap(),
+    );
+    let robust = RobustMahalanobisDetector::params().fixed_threshold(40.0);
+    row(c, "RobustMahalanobisDetector, 20 features", &robust.fit(&data).unwrap());
+    let mixture = GaussianMixtureDetector::params().n_components(3).fixed_threshold(40.0);
+    row(
+        c,
+        "GaussianMixtureDetector, 3 components, 20 features",
+        &mixture.fit(&data).unwrap(),
+    );
+    let machine = OneClassSvmDetector::params().fixed_threshold(0.0);
+    row(c, "OneClassSvmDetector, 20 features", &machine.fit(&data).unwrap());
+    let lagged = LaggedPca::params().fixed_threshold(2.0).fit(&data).unwrap();
+    let values: Vec<f64> = (0..FEATURES).map(|j| 0.7 + 0.01 * j as f64).collect();
+    let mut state = lagged.new_state();
+    c.bench_function("LaggedPca, 2 lags, 20 features: a step", |b| {
+        b.iter(|| {
+            lagged
+                .step(
+                    &mut state,
+                    FeatureView::new(lagged.schema(), black_box(&values)).unwrap(),
+                )
+                .unwrap()
+        })
+    });
+
+    let mut group = c.benchmark_group("fit and score 100,000 rows of 20 features");
+    group.sample_size(10);
+    let many = table(100_000);
+    group.bench_function("EcodDetector", |b| {
+        b.iter(|| {
+            let d = EcodDetector::params()
+                .fixed_threshold(40.0)
+                .fit(black_box(&many))
+                .unwrap();
+            d.assess_table(many.records()).unwrap()
+        })
+    });
+    group.bench_function("CopodDetector", |b| {
+        b.iter(|| {
+            let d = CopodDetector::params()
+                .fixed_threshold(40.0)
+                .fit(black_box(&many))
+                .unwrap();
+            d.assess_table(many.records()).unwrap()
+        })
+    });
+    group.finish();
+
+    let mut group = c.benchmark_group("fit 10,000 rows of 20 features, threshold given");
+    group.sample_size(10);
+    group.bench_function("RobustMahalanobisDetector", |b| {
+        b.iter(|| robust.fit(black_box(&data)).unwrap())
+    });
+    group.bench_function("GaussianMixtureDetector, 3 components", |b| {
+        b.iter(|| mixture.fit(black_box(&data)).unwrap())
+    });
+    group.bench_function("OneClassSvmDetector, 2,000 rows", |b| {
+        b.iter(|| machine.fit(black_box(&data)).unwrap())
+    });
+    let lagged = LaggedPca::params().fixed_threshold(2.0);
+    group.bench_function("LaggedPca, 2 lags", |b| {
+        b.iter(|| lagged.fit(black_box(&data)).unwrap())
+    });
+    group.finish();
 
     let mut group = c.benchmark_group("fit 10,000 rows of 20 features");
     group.sample_size(20);

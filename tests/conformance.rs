@@ -9,10 +9,11 @@ mod toy;
 use linfa::{DatasetBase, traits::Fit};
 use prognos::{
     detect::{
-        Adwin, AnyDetectorParams, BayesianChangePoint, Cusum, DensityClusters, EwmaChart, ExtendedIsolationForest,
-        FusedDetector, HistogramDetector, IsolationForest, KernelRegression, LearningPolicy, LeftDiscord,
-        LocalOutlierFactor, Loda, MahalanobisDetector, MewmaChart, NearestIsolation, NearestNeighbours,
-        NeighbourDistance, PValueRule, PageHinkley, PcaDetector, RarityRecordDetector, Scaling, Side, SmoothedDetector,
+        Adwin, AnyDetectorParams, BayesianChangePoint, CopodDetector, Cusum, DensityClusters, EcodDetector, EwmaChart,
+        ExtendedIsolationForest, FusedDetector, GaussianMixtureDetector, HistogramDetector, IsolationForest,
+        KernelRegression, LaggedPca, LearningPolicy, LeftDiscord, LocalOutlierFactor, Loda, MahalanobisDetector,
+        MewmaChart, NearestIsolation, NearestNeighbours, NeighbourDistance, OneClassSvmDetector, PValueRule,
+        PageHinkley, PcaDetector, RarityRecordDetector, RobustMahalanobisDetector, Scaling, Side, SmoothedDetector,
         Start,
     },
     features::FeatureTable,
@@ -90,7 +91,6 @@ fn kernel_regression() {
 }
 
 #[test]
-
 fn isolation_forest() {
     let (train, rows) = suite::telemetry();
     let data = DatasetBase::new(train, ());
@@ -127,6 +127,62 @@ fn histogram_detector() {
     let (train, rows) = suite::telemetry();
     let data = DatasetBase::new(train, ());
     suite::detector(|| HistogramDetector::params().fit(&data).unwrap(), &rows, Additive);
+}
+
+#[test]
+fn detectors_by_empirical_tails() {
+    let (train, rows) = suite::telemetry();
+    let data = DatasetBase::new(train, ());
+    suite::detector(|| EcodDetector::params().fit(&data).unwrap(), &rows, Additive);
+    suite::detector(|| CopodDetector::params().fit(&data).unwrap(), &rows, Additive);
+    let thinned = EcodDetector::params().max_values(64);
+    suite::detector(|| thinned.fit(&data).unwrap(), &rows, Additive);
+}
+
+#[test]
+fn robust_mahalanobis_detector() {
+    let (train, rows) = suite::telemetry();
+    let data = DatasetBase::new(train, ());
+    let params = RobustMahalanobisDetector::params().n_starts(4);
+    suite::detector(|| params.fit(&data).unwrap(), &rows, Additive);
+    let shrunk = params
+        .clone()
+        .support_fraction(0.75)
+        .shrinkage(0.1)
+        .fixed_threshold(30.0);
+    suite::detector(|| shrunk.fit(&data).unwrap(), &rows, Additive);
+}
+
+#[test]
+fn gaussian_mixture_detector() {
+    let (train, rows) = suite::telemetry();
+    let data = DatasetBase::new(train, ());
+    let params = GaussianMixtureDetector::params().n_components_by_bic(2);
+    suite::detector(|| params.fit(&data).unwrap(), &rows, Other);
+    let three = GaussianMixtureDetector::params().n_components(3).tolerance(1e-3);
+    suite::detector(|| three.fit(&data).unwrap(), &rows, Other);
+}
+
+#[test]
+fn one_class_svm_detector() {
+    let (train, rows) = suite::telemetry();
+    let data = DatasetBase::new(train, ());
+    let params = OneClassSvmDetector::params().max_rows(200);
+    suite::detector(|| params.fit(&data).unwrap(), &rows, Other);
+}
+
+#[test]
+fn lagged_pca() {
+    let (train, rows) = suite::telemetry();
+    let data = DatasetBase::new(train, ());
+    suite::stream_detector(
+        || LaggedPca::params().fit(&data).unwrap(),
+        || LaggedPca::params().n_lags(1).fit(&data).unwrap(),
+        &rows,
+        Additive,
+    );
+    let own_start = LaggedPca::params().scaling(Scaling::FirstRows(5)).n_components(3);
+    suite::detector(|| own_start.fit(&data).unwrap(), &rows, Additive);
 }
 
 #[test]

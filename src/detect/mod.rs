@@ -4,6 +4,8 @@
 //! | Detector | Sees | Use where |
 //! |---|---|---|
 //! | [`PcaDetector`] | extremes along the usual directions (Hotelling's T²) and broken relations between features (Q) | many correlated sensors; the usual first choice |
+//! | [`EcodDetector`] | rare values, column by column | large tables of many columns; nothing to tune |
+//! | [`CopodDetector`] | rare values, mostly on the side of a column's longer tail | as ECOD, where sensors stray to one side |
 //! | [`MahalanobisDetector`] | distance in the metric of the training covariance, shrunk | few features, or fewer rows than features |
 //! | [`NearestNeighbours`] | distance to the nearest training rows | healthy data of any shape |
 //! | [`LocalOutlierFactor`] | surroundings emptier than those of the nearest training rows | several ways of running, some tight and some wide |
@@ -11,6 +13,10 @@
 //! | [`KernelRegression`] | differences from what healthy rows like it read | related sensors whose relations bend |
 //! | [`SmoothedDetector`] | what another detector sees in means of a machine's last rows, and means of its scores; lets an anomaly end where the machine comes back changed | faults that last, on a stream of rows |
 //! | [`RarityRecordDetector`] | the rarest row so far for its hour of the day | one or a few slowly sampled channels of which nothing is known; no training |
+//! | [`RobustMahalanobisDetector`] | the same from the most compact half of the rows | training rows of which some are not healthy |
+//! | [`GaussianMixtureDetector`] | improbability under a few normal distributions | machines that work in several ways |
+//! | [`OneClassSvmDetector`] | whether a row lies in the region that holds most rows | usual regions of any shape, up to thousands of rows |
+//! | [`LaggedPca`] | broken relations over the last rows of a machine | sensors that follow each other with a delay |
 //!
 //! All keep [the contract](crate::model): higher scores are more anomalous, and a row is anomalous where its score
 //! exceeds the threshold. Row detectors hold no state of a machine
@@ -53,16 +59,21 @@ mod any;
 mod bayesian_change_point;
 mod chance;
 mod conformal;
+mod copod;
 mod cusum;
 mod density_clusters;
+mod draws;
+mod ecod;
 mod ewma_chart;
 mod extended_isolation_forest;
 mod fusion;
+mod gaussian_mixture;
 mod growing_histogram;
 mod histogram;
 mod isolation_forest;
 mod isolation_tree;
 mod kernel_regression;
+mod lagged_pca;
 mod left_discord;
 mod local_outlier_factor;
 mod loda;
@@ -71,17 +82,21 @@ mod mewma_chart;
 mod nearest_isolation;
 mod nearest_neighbours;
 mod neighbour_search;
+mod one_class_svm;
 mod p_values;
 mod page_hinkley;
 mod pca;
 mod peaks_over_threshold;
+mod plane;
 mod rarity_record;
 mod recent_rows;
+mod robust_mahalanobis;
 mod row_detector;
 mod rows;
 mod smoothed;
 mod standard;
 mod stream_detector;
+mod tails;
 mod threshold;
 
 pub use adwin::{Adwin, AdwinMemory, AdwinParams, AdwinScorer, AdwinSettings};
@@ -91,16 +106,21 @@ pub use bayesian_change_point::{
     BayesianChangePoint, BayesianChangePointParams, ChangePointMemory, ChangePointScorer, ChangePointSettings,
 };
 pub use conformal::ConformalPValues;
+pub use copod::{CopodDetector, CopodParams, CopodScorer, CopodSettings};
 pub use cusum::{Cusum, CusumMemory, CusumParams, CusumScorer, CusumSettings, Side};
 pub use density_clusters::{
     CoreRows, DensityClusters, DensityClustersParams, DensityClustersRecord, DensityClustersSettings,
 };
+pub use ecod::{EcodDetector, EcodParams, EcodScorer, EcodSettings};
 pub use ewma_chart::{EwmaChart, EwmaChartParams, EwmaMemory, EwmaScorer, EwmaSettings};
 pub use extended_isolation_forest::{
     ExtendedIsolationForest, ExtendedIsolationForestParams, ExtendedIsolationForestRecord,
     ExtendedIsolationForestSettings, SlantedTrees,
 };
 pub use fusion::{FusedDetector, FusionParams, FusionRecord, FusionState, FusionValidParams};
+pub use gaussian_mixture::{
+    GaussianMixture, GaussianMixtureDetector, GaussianMixtureParams, GaussianMixtureRecord, GaussianMixtureSettings,
+};
 pub use histogram::{HistogramDetector, HistogramDetectorParams, HistogramSettings, Histograms, HistogramsRecord};
 pub use isolation_forest::{
     IsolationForest, IsolationForestParams, IsolationForestRecord, IsolationForestSettings, IsolationTrees,
@@ -108,6 +128,7 @@ pub use isolation_forest::{
 pub use kernel_regression::{
     KernelMemory, KernelRegression, KernelRegressionParams, KernelRegressionRecord, KernelRegressionSettings,
 };
+pub use lagged_pca::{LaggedMemory, LaggedPca, LaggedPcaParams, LaggedPcaSettings, LaggedPlane, LaggedPlaneRecord};
 pub use left_discord::{DiscordMemory, DiscordScorer, DiscordSettings, LeftDiscord, LeftDiscordParams};
 pub use local_outlier_factor::{
     LocalDensity, LocalOutlierFactor, LocalOutlierFactorParams, LocalOutlierFactorRecord, LocalOutlierFactorSettings,
@@ -124,12 +145,18 @@ pub use nearest_neighbours::{
     NearestNeighbours, NearestNeighboursParams, NearestNeighboursRecord, NearestNeighboursSettings, NeighbourDistance,
     NeighbourScorer,
 };
+pub use one_class_svm::{
+    KernelRate, OneClassSvm, OneClassSvmDetector, OneClassSvmParams, OneClassSvmRecord, OneClassSvmSettings,
+};
 pub use p_values::PValueRule;
 pub use page_hinkley::{PageHinkley, PageHinkleyMemory, PageHinkleyParams, PageHinkleyScorer, PageHinkleySettings};
 pub use pca::{PcaDetector, PcaParams, PcaRecord, PcaStatistics, PcaValidParams};
 pub use peaks_over_threshold::{DriftSpot, ParetoTail, PeaksOverThreshold, Spot, SpotParams, SpotVerdict};
 pub use rarity_record::{
     RarityRecordDetector, RarityRecordMemory, RarityRecordParams, RarityRecordScorer, RarityRecordSettings,
+};
+pub use robust_mahalanobis::{
+    RobustMahalanobisDetector, RobustMahalanobisParams, RobustMahalanobisSettings, RobustMetric, RobustRecord,
 };
 pub use row_detector::{
     RowAlgorithm, RowDetector, RowDetectorParams, RowDetectorRecord, RowDetectorValidParams, RowScorer,
@@ -140,3 +167,4 @@ pub use stream_detector::{
     LearningPolicy, Scaling, Start, StreamAlgorithm, StreamDetector, StreamDetectorParams, StreamDetectorRecord,
     StreamDetectorValidParams, StreamScorer, StreamState,
 };
+pub use tails::TailsRecord;
