@@ -5,9 +5,10 @@
 //! |---|---|---|
 //! | [`PcaDetector`] | extremes along the usual directions (Hotelling's T²) and broken relations between features (Q) | many correlated sensors; the usual first choice |
 //! | [`MahalanobisDetector`] | distance in the metric of the training covariance, shrunk | few features, or fewer rows than features |
+//! | [`HalfSpaceTrees`] | rows where the machine's last window was thin, trees drawn before any row | many machines, high rates: the cheapest to step |
 //!
-//! Both keep [the contract](crate::model): higher scores are more anomalous, and a row is anomalous where its score
-//! exceeds the threshold. Both hold no state of a machine (`State = ()`).
+//! All keep [the contract](crate::model): higher scores are more anomalous, and a row is anomalous where its score
+//! exceeds the threshold. The first two hold no state of a machine (`State = ()`), the others remember.
 //!
 //! # Thresholds
 //!
@@ -29,7 +30,9 @@
 //! number to ±10⁶. So scores are finite for every finite row. Columns that are constant in training have no standard
 //! deviation: they take no part in the score.
 
+mod draws;
 mod ewma_chart;
+mod half_space_trees;
 mod mahalanobis;
 mod pca;
 mod row_detector;
@@ -39,6 +42,9 @@ mod stream_detector;
 mod threshold;
 
 pub use ewma_chart::{EwmaChart, EwmaChartParams, EwmaMemory, EwmaScorer, EwmaSettings};
+pub use half_space_trees::{
+    HalfSpaceMemory, HalfSpaceRecord, HalfSpaceScorer, HalfSpaceSettings, HalfSpaceTrees, HalfSpaceTreesParams,
+};
 pub use mahalanobis::{
     MahalanobisDetector, MahalanobisMetric, MahalanobisParams, MahalanobisRecord, MahalanobisSettings, Shrinkage,
 };
