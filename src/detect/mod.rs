@@ -6,6 +6,7 @@
 //! | [`PcaDetector`] | extremes along the usual directions (Hotelling's T²) and broken relations between features (Q) | many correlated sensors; the usual first choice |
 //! | [`MahalanobisDetector`] | distance in the metric of the training covariance, shrunk | few features, or fewer rows than features |
 //! | [`HalfSpaceTrees`] | rows where the machine's last window was thin, trees drawn before any row | many machines, high rates: the cheapest to step |
+//! | [`RandomCutForest`] | rows or short stretches that would displace much of a sample of the machine's past | shapes in time; which column, and whether low or high |
 //!
 //! All keep [the contract](crate::model): higher scores are more anomalous, and a row is anomalous where its score
 //! exceeds the threshold. The first two hold no state of a machine (`State = ()`), the others remember.
@@ -35,6 +36,8 @@ mod ewma_chart;
 mod half_space_trees;
 mod mahalanobis;
 mod pca;
+mod random_cut_forest;
+mod random_cut_tree;
 mod row_detector;
 mod rows;
 mod standard;
@@ -49,6 +52,9 @@ pub use mahalanobis::{
     MahalanobisDetector, MahalanobisMetric, MahalanobisParams, MahalanobisRecord, MahalanobisSettings, Shrinkage,
 };
 pub use pca::{PcaDetector, PcaParams, PcaRecord, PcaStatistics, PcaValidParams};
+pub use random_cut_forest::{
+    RandomCutForest, RandomCutForestParams, RandomCutMemory, RandomCutScorer, RandomCutSettings,
+};
 pub use row_detector::{
     RowAlgorithm, RowDetector, RowDetectorParams, RowDetectorRecord, RowDetectorValidParams, RowScorer,
 };
