@@ -7,6 +7,7 @@
 //! | [`MahalanobisDetector`] | distance in the metric of the training covariance, shrunk | few features, or fewer rows than features |
 //! | [`HalfSpaceTrees`] | rows where the machine's last window was thin, trees drawn before any row | many machines, high rates: the cheapest to step |
 //! | [`RandomCutForest`] | rows or short stretches that would displace much of a sample of the machine's past | shapes in time; which column, and whether low or high |
+//! | [`OnlineIsolationForest`] | rows in bins that hold little of the machine's last window | a sharp window: what has left it is forgotten |
 //!
 //! All keep [the contract](crate::model): higher scores are more anomalous, and a row is anomalous where its score
 //! exceeds the threshold. The first two hold no state of a machine (`State = ()`), the others remember.
@@ -35,6 +36,7 @@ mod draws;
 mod ewma_chart;
 mod half_space_trees;
 mod mahalanobis;
+mod online_isolation_forest;
 mod pca;
 mod random_cut_forest;
 mod random_cut_tree;
@@ -50,6 +52,10 @@ pub use half_space_trees::{
 };
 pub use mahalanobis::{
     MahalanobisDetector, MahalanobisMetric, MahalanobisParams, MahalanobisRecord, MahalanobisSettings, Shrinkage,
+};
+pub use online_isolation_forest::{
+    OnlineIsolationForest, OnlineIsolationForestParams, OnlineIsolationMemory, OnlineIsolationScorer,
+    OnlineIsolationSettings,
 };
 pub use pca::{PcaDetector, PcaParams, PcaRecord, PcaStatistics, PcaValidParams};
 pub use random_cut_forest::{
