@@ -1,7 +1,7 @@
 //! Extended isolation forest: slanted splits.
 
 use super::{
-    chance::Chance,
+    draws::Draws,
     isolation_tree::{Branches, BranchesRecord, check_size, grow, partition},
     row_detector::{RowAlgorithm, RowDetector, RowDetectorParams, RowScorer},
     rows::Rows,
@@ -144,7 +144,7 @@ impl RowAlgorithm for ExtendedIsolationForestSettings {
         let mut columns: Vec<u32> = (0..width as u32).collect();
         let mut terms = Vec::new();
         let row = |i: u32| rows.get(i as usize).unwrap_or_default();
-        let split = |members: &mut [u32], chance: &mut Chance| {
+        let split = |members: &mut [u32], chance: &mut Draws| {
             let first = members.first().map_or(&[][..], |&i| row(i));
             if members.iter().all(|&i| row(i) == first) {
                 return None;
@@ -167,7 +167,7 @@ impl RowAlgorithm for ExtendedIsolationForestSettings {
             let own = &terms[first_term..];
             Some((cut, partition(members, |i| project(own, row(i)) <= place)))
         };
-        let (branches, cuts) = grow(rows, self.n_trees, rows_per_tree, &mut Chance::new(seed), split);
+        let (branches, cuts) = grow(rows, self.n_trees, rows_per_tree, &mut Draws::new(seed), split);
         SlantedTrees::new(width, n_terms, Branches::from_record(branches)?, cuts, terms)
     }
 }
@@ -331,7 +331,7 @@ mod tests {
     use crate::ErrorKind;
 
     fn noise(n: usize, width: usize) -> Vec<f64> {
-        let mut c = Chance::new(Seed(3));
+        let mut c = Draws::new(Seed(3));
         (0..n * width).map(|_| c.normal()).collect()
     }
 

@@ -1,7 +1,7 @@
 //! Isolation forest.
 
 use super::{
-    chance::Chance,
+    draws::Draws,
     isolation_tree::{Branches, BranchesRecord, check_size, grow, partition},
     row_detector::{RowAlgorithm, RowDetector, RowDetectorParams, RowScorer},
     rows::Rows,
@@ -134,7 +134,7 @@ impl RowAlgorithm for IsolationForestSettings {
         let mut columns: Vec<u32> = (0..rows.width() as u32).collect();
         let rows_per_tree = self.rows_per_tree.min(rows.len());
         let value = |i: u32, j: u32| rows.values()[i as usize * rows.width() + j as usize];
-        let split = |members: &mut [u32], chance: &mut Chance| {
+        let split = |members: &mut [u32], chance: &mut Draws| {
             // The first column that varies, in random order.
             for k in 0..columns.len() {
                 let other = k + chance.below(columns.len() - k);
@@ -154,7 +154,7 @@ impl RowAlgorithm for IsolationForestSettings {
             }
             None
         };
-        let (branches, cuts) = grow(rows, self.n_trees, rows_per_tree, &mut Chance::new(seed), split);
+        let (branches, cuts) = grow(rows, self.n_trees, rows_per_tree, &mut Draws::new(seed), split);
         IsolationTrees::new(rows.width(), Branches::from_record(branches)?, cuts.into_iter())
     }
 }
@@ -325,7 +325,7 @@ mod tests {
     use crate::ErrorKind;
 
     fn noise(n: usize, width: usize) -> Vec<f64> {
-        let mut c = Chance::new(Seed(3));
+        let mut c = Draws::new(Seed(3));
         (0..n * width).map(|_| c.normal()).collect()
     }
 

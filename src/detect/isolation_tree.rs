@@ -1,6 +1,6 @@
 //! What trees that isolate rows share: how they branch, and how far a row walks.
 
-use super::{chance::Chance, rows::Rows};
+use super::{draws::Draws, rows::Rows};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -60,8 +60,8 @@ pub(super) fn grow<C: Copy + Default>(
     rows: Rows<'_>,
     n_trees: usize,
     rows_per_tree: usize,
-    chance: &mut Chance,
-    mut split: impl FnMut(&mut [u32], &mut Chance) -> Option<(C, usize)>,
+    chance: &mut Draws,
+    mut split: impl FnMut(&mut [u32], &mut Draws) -> Option<(C, usize)>,
 ) -> (BranchesRecord, Vec<C>) {
     let mut order: Vec<u32> = (0..rows.len() as u32).collect();
     let most_depth = rows_per_tree.next_power_of_two().trailing_zeros();
@@ -241,13 +241,13 @@ mod tests {
     fn trees_part_their_rows_until_each_stands_alone() {
         let values: Vec<f64> = (0..100).map(f64::from).collect();
         let rows = Rows::new(&values, 1);
-        let halves = |members: &mut [u32], _: &mut Chance| {
+        let halves = |members: &mut [u32], _: &mut Draws| {
             let middle = members.iter().sum::<u32>() / members.len() as u32;
             let n = partition(members, |i| i <= middle);
             assert!(members[..n].iter().all(|&i| i <= middle) && members[n..].iter().all(|&i| i > middle));
             Some((f64::from(middle), n))
         };
-        let (record, cuts) = grow(rows, 3, 16, &mut Chance::new(Seed(0)), halves);
+        let (record, cuts) = grow(rows, 3, 16, &mut Draws::new(Seed(0)), halves);
         let b = Branches::from_record(record.clone()).unwrap();
         assert_eq!((b.trees().len(), cuts.len()), (3, record.step.len()));
         assert!(b.trees().all(|(_, depth)| depth == 4 || depth == 3));

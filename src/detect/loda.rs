@@ -1,7 +1,7 @@
 //! LODA: histograms of random combinations of a few features.
 
 use super::{
-    chance::Chance,
+    draws::Draws,
     row_detector::{RowAlgorithm, RowDetector, RowDetectorParams, RowScorer},
     rows::Rows,
     standard::check_numbers,
@@ -138,7 +138,7 @@ impl RowAlgorithm for LodaSettings {
     fn fit(&self, rows: Rows<'_>, seed: Seed) -> Result<RandomCuts> {
         let (n_cuts, n_bins, width) = (self.n_cuts, self.n_bins, rows.width());
         let n_terms = width.isqrt();
-        let mut chance = Chance::new(seed);
+        let mut chance = Draws::new(seed);
         let mut order: Vec<u32> = (0..width as u32).collect();
         let mut terms = Vec::with_capacity(n_cuts * n_terms);
         for _ in 0..n_cuts {
@@ -346,7 +346,7 @@ mod tests {
     use crate::ErrorKind;
 
     fn noise(n: usize, width: usize) -> Vec<f64> {
-        let mut c = Chance::new(Seed(3));
+        let mut c = Draws::new(Seed(3));
         (0..n * width).map(|_| c.normal()).collect()
     }
 

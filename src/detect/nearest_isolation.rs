@@ -1,7 +1,7 @@
 //! Isolation by nearest neighbours.
 
 use super::{
-    chance::Chance,
+    draws::Draws,
     row_detector::{RowAlgorithm, RowDetector, RowDetectorParams, RowScorer},
     rows::Rows,
     standard::check_numbers,
@@ -147,7 +147,7 @@ impl RowAlgorithm for NearestIsolationSettings {
             );
             return Err(Error::parameter("n_sets", expected, self.n_sets));
         }
-        let mut chance = Chance::new(seed);
+        let mut chance = Draws::new(seed);
         let mut order: Vec<usize> = (0..rows.len()).collect();
         let mut record = NearestIsolationRecord {
             rows_per_set: n as u32,
@@ -342,7 +342,7 @@ mod tests {
     use crate::ErrorKind;
 
     fn noise(n: usize, width: usize) -> Vec<f64> {
-        let mut c = Chance::new(Seed(3));
+        let mut c = Draws::new(Seed(3));
         (0..n * width).map(|_| c.normal()).collect()
     }
 

@@ -303,7 +303,7 @@ impl<'a> Search<'a> {
         let mut n = self.rows.width() + 1;
         loop {
             n = n.min(order.len());
-            draws.to_front(order, n);
+            draws.select(order, n);
             let members = order.iter().take(n).filter_map(|&i| self.rows.get(i));
             match estimate(members, self.rows.width(), 1.0, self.shrinkage) {
                 Err(e) if n >= order.len() => return Err(e),
@@ -362,7 +362,7 @@ impl RobustMahalanobisSettings {
             let n_parts = (n / PART).min(MOST_PARTS);
             let mut order: Vec<usize> = (0..n).collect();
             let drawn = n.min(PART * MOST_PARTS);
-            draws.to_front(&mut order, drawn);
+            draws.select(&mut order, drawn);
             let values_of =
                 |of: &[usize]| -> Vec<f64> { of.iter().filter_map(|&i| rows.get(i)).flatten().copied().collect() };
             let drawn = order.get(..drawn).unwrap_or_default();
