@@ -208,7 +208,7 @@ impl TryFrom<RunsRecord> for ChangePointMemory {
         let sound = !r.runs.is_empty()
             && falling
             && (total - 1.0).abs() < 1e-6
-            && r.posteriors.len() % r.runs.len() == 0
+            && r.posteriors.len().is_multiple_of(r.runs.len())
             && r.runs.iter().all(run)
             && r.posteriors.iter().all(posterior);
         if !sound {
