@@ -400,7 +400,7 @@ impl RowAlgorithm for RobustMahalanobisSettings {
                 self.n_starts,
             ));
         }
-        if !(self.shrinkage >= 0.0 && self.shrinkage < 1.0) {
+        if !(0.0..1.0).contains(&self.shrinkage) {
             return Err(Error::parameter("shrinkage", "at least 0 and below 1", self.shrinkage));
         }
         Ok(())
