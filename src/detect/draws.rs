@@ -18,7 +18,7 @@ impl Draws {
     }
 
     /// Moves `k` of `items`, drawn without replacement, to the front.
-    pub fn to_front(&mut self, items: &mut [usize], k: usize) {
+    pub fn draw_front(&mut self, items: &mut [usize], k: usize) {
         for i in 0..k.min(items.len()) {
             let j = i + self.below(items.len() - i);
             items.swap(i, j);
@@ -29,7 +29,7 @@ impl Draws {
     pub fn sample(&mut self, n: usize, k: usize) -> Vec<usize> {
         let mut items: Vec<usize> = (0..n).collect();
         if k < n {
-            self.to_front(&mut items, k);
+            self.draw_front(&mut items, k);
             items.truncate(k);
             items.sort_unstable();
         }

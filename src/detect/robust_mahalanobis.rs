@@ -285,7 +285,7 @@ impl<'a> Search<'a> {
     }
 
     /// Steps until the determinant falls no more.
-    fn to_rest(&mut self, mut from: Estimate) -> Result<Estimate> {
+    fn until_rest(&mut self, mut from: Estimate) -> Result<Estimate> {
         for _ in 0..MOST_STEPS {
             let next = self.step(&from)?;
             // Rounding of a logarithm of p determinants' factors, each of a relative error of h eps.
@@ -303,7 +303,7 @@ impl<'a> Search<'a> {
         let mut n = self.rows.width() + 1;
         loop {
             n = n.min(order.len());
-            draws.to_front(order, n);
+            draws.draw_front(order, n);
             let members = order.iter().take(n).filter_map(|&i| self.rows.get(i));
             match estimate(members, self.rows.width(), 1.0, self.shrinkage) {
                 Err(e) if n >= order.len() => return Err(e),
@@ -362,7 +362,7 @@ impl RobustMahalanobisSettings {
             let n_parts = (n / PART).min(MOST_PARTS);
             let mut order: Vec<usize> = (0..n).collect();
             let drawn = n.min(PART * MOST_PARTS);
-            draws.to_front(&mut order, drawn);
+            draws.draw_front(&mut order, drawn);
             let values_of =
                 |of: &[usize]| -> Vec<f64> { of.iter().filter_map(|&i| rows.get(i)).flatten().copied().collect() };
             let drawn = order.get(..drawn).unwrap_or_default();
@@ -378,7 +378,7 @@ impl RobustMahalanobisSettings {
             let found = merged.narrowed(found, FIRST_STEPS, BEST)?;
             whole.narrowed(found, 1, FINALISTS)?
         };
-        let rested: Result<Vec<_>> = candidates.into_iter().map(|e| whole.to_rest(e)).collect();
+        let rested: Result<Vec<_>> = candidates.into_iter().map(|e| whole.until_rest(e)).collect();
         let none = || Error::insufficient("starts", "at least 1", 0);
         best(rested?, 1).pop().ok_or_else(none)
     }
