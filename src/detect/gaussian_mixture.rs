@@ -374,7 +374,7 @@ impl RowAlgorithm for GaussianMixtureSettings {
         if !(1..=MOST_COMPONENTS).contains(&n) {
             return Err(Error::parameter(name, format!("from 1 to {MOST_COMPONENTS}"), n));
         }
-        if !(self.covariance_floor >= 1e-9 && self.covariance_floor <= 1.0) {
+        if !(1e-9..=1.0).contains(&self.covariance_floor) {
             return Err(Error::parameter(
                 "covariance_floor",
                 "from 1e-9 to 1",

@@ -285,7 +285,7 @@ impl<'a> Search<'a> {
     }
 
     /// Steps until the determinant falls no more.
-    fn to_rest(&mut self, mut from: Estimate) -> Result<Estimate> {
+    fn until_rest(&mut self, mut from: Estimate) -> Result<Estimate> {
         for _ in 0..MOST_STEPS {
             let next = self.step(&from)?;
             // Rounding of a logarithm of p determinants' factors, each of a relative error of h eps.
@@ -378,7 +378,7 @@ impl RobustMahalanobisSettings {
             let found = merged.narrowed(found, FIRST_STEPS, BEST)?;
             whole.narrowed(found, 1, FINALISTS)?
         };
-        let rested: Result<Vec<_>> = candidates.into_iter().map(|e| whole.to_rest(e)).collect();
+        let rested: Result<Vec<_>> = candidates.into_iter().map(|e| whole.until_rest(e)).collect();
         let none = || Error::insufficient("starts", "at least 1", 0);
         best(rested?, 1).pop().ok_or_else(none)
     }
@@ -400,7 +400,7 @@ impl RowAlgorithm for RobustMahalanobisSettings {
                 self.n_starts,
             ));
         }
-        if !(self.shrinkage >= 0.0 && self.shrinkage < 1.0) {
+        if !(0.0..1.0).contains(&self.shrinkage) {
             return Err(Error::parameter("shrinkage", "at least 0 and below 1", self.shrinkage));
         }
         Ok(())
