@@ -632,7 +632,10 @@ mod tests {
         let mut m = s.new_memory();
         assert_eq!((s.n_levels, m.counts.len()), (1, 4));
         s.update(&mut m, row(&[0.0]), true);
-        assert_eq!((&m.counts[..], m.columns[1], &m.bounds[2..4]), (&[0, 1, 0, 0][..], BIN, &[0.0, 0.0][..]));
+        assert_eq!(
+            (&m.counts[..], m.columns[1], &m.bounds[2..4]),
+            (&[0, 1, 0, 0][..], BIN, &[0.0, 0.0][..])
+        );
         // At depth 0, one row counts c = 0.
         assert_eq!(s.score(&m, row(&[5.0])), 1.0);
         s.update(&mut m, row(&[8.0]), true);
@@ -728,7 +731,10 @@ mod tests {
     fn the_strange_column_contributes() {
         let s = scorer(50, 256, 4, 4);
         let mut m = s.new_memory();
-        stream(200, 4).iter().take(100).for_each(|x| s.update(&mut m, row(x), true));
+        stream(200, 4)
+            .iter()
+            .take(100)
+            .for_each(|x| s.update(&mut m, row(x), true));
         let mut out = [0.0; 4];
         s.contributions_into(&m, row(&[1.0, 1.0, -2.8, 1.0]), &mut out);
         assert!(out[2] > out[0] + out[1] + out[3], "{out:?}");
@@ -779,7 +785,9 @@ mod tests {
             let e = OnlineIsolationMemory::try_from(r).err();
             assert_eq!(e.map(|e| e.kind()), Some(ErrorKind::Persistence), "change {i}");
         }
-        assert!(!scorer(3, 32, 2, 2).accepts(&m) && !scorer(2, 31, 2, 2).accepts(&m) && !scorer(2, 32, 2, 1).accepts(&m));
+        assert!(
+            !scorer(3, 32, 2, 2).accepts(&m) && !scorer(2, 31, 2, 2).accepts(&m) && !scorer(2, 32, 2, 1).accepts(&m)
+        );
         assert!(!scorer(2, 8, 2, 2).accepts(&m));
     }
 
@@ -787,19 +795,29 @@ mod tests {
     fn extreme_rows_get_finite_scores() {
         let s = scorer(5, 16, 2, 2);
         let mut m = s.new_memory();
-        let extremes = [[0.0, 0.0], [1e6, -1e6], [1e150, -1e150], [-0.0, 5e-324], [-1e150, -1e150]];
+        let extremes = [
+            [0.0, 0.0],
+            [1e6, -1e6],
+            [1e150, -1e150],
+            [-0.0, 5e-324],
+            [-1e150, -1e150],
+        ];
         for x in extremes.iter().cycle().take(150).chain([&[1.0, 1.0]; 60]) {
             let score = s.step(&mut m, row(x), |_| true);
             let mut out = [0.0; 2];
             s.contributions_into(&m, row(x), &mut out);
-            assert!(score > 0.0 && score <= 1.0 && out.iter().all(|c| c.is_finite()), "{x:?} {score}");
+            assert!(
+                score > 0.0 && score <= 1.0 && out.iter().all(|c| c.is_finite()),
+                "{x:?} {score}"
+            );
             check(&s, &m);
         }
-        assert!(OnlineIsolationMemory::try_from(rmp_serde::from_slice::<OnlineIsolationMemoryRecord>(
-            &rmp_serde::to_vec_named(&m).unwrap()
-        )
-        .unwrap())
-        .is_ok());
+        assert!(
+            OnlineIsolationMemory::try_from(
+                rmp_serde::from_slice::<OnlineIsolationMemoryRecord>(&rmp_serde::to_vec_named(&m).unwrap()).unwrap()
+            )
+            .is_ok()
+        );
     }
 
     #[test]
@@ -814,7 +832,10 @@ mod tests {
             (params().leaf_size(1025), "leaf_size"),
         ] {
             let e = linfa::ParamGuard::check(params).unwrap_err();
-            assert!(e.kind() == ErrorKind::InvalidParameter && e.to_string().contains(name), "{e}");
+            assert!(
+                e.kind() == ErrorKind::InvalidParameter && e.to_string().contains(name),
+                "{e}"
+            );
         }
         let (settings, seed) = scorer(2, 1 << 20, 1, 2).to_record();
         assert!(OnlineIsolationScorer::from_record((settings.clone(), seed), 2).is_ok());
