@@ -115,7 +115,10 @@ fn as_good_as<S: StreamScorer>(name: &str, slack: f64, detector: impl Fn(&[Vec<f
 fn the_streams_are_those_of_the_script() {
     let golden: Value = serde_json::from_str(include_str!("golden/detectors_streams.json")).unwrap();
     let first: Vec<Vec<f64>> = serde_json::from_value(golden["first_rows"].clone()).unwrap();
-    assert_eq!(stream(100, 1.0, 3).0, first);
+    let (first, ours) = (first.concat(), stream(100, 1.0, 3).0.concat());
+    assert_eq!(first.len(), ours.len());
+    // Numbers below 2, which the reader of JSON may round by one place.
+    assert!(first.iter().zip(&ours).all(|(a, b)| (a - b).abs() <= f64::EPSILON));
 }
 
 #[test]
