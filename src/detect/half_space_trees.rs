@@ -198,11 +198,16 @@ impl StreamAlgorithm for HalfSpaceSettings {
 pub struct HalfSpaceScorer {
     record: HalfSpaceRecord,
     /// Tree by tree, the inner nodes level by level from place 1 on: the children of `i` are `2 i` and `2 i + 1`.
-    splits: Vec<f64>,
-    /// The column that each splits.
-    features: Vec<u32>,
+    splits: Vec<Split>,
     /// `0.1 ψ`, the least mass that a walk goes on from; a whole number.
     least_mass: u32,
+}
+
+/// Where a node parts rows: those with `x[feature] >= at` go to the second child.
+#[derive(Clone, Copy, Debug, Default)]
+struct Split {
+    at: f64,
+    feature: u32,
 }
 
 /// What is written of a [`HalfSpaceScorer`]: the trees follow from it.
@@ -221,8 +226,8 @@ pub struct HalfSpaceMemory {
     height: usize,
     /// Rows of the window under way.
     n_rows: u32,
-    /// Tree by tree, nodes level by level from place 1 on: rows of the window under way above, of the reference in the
-    /// lower 16 bits.
+    /// Tree by tree, nodes level by level from place 1 on: rows of the reference in the lower 16 bits, and above them, in
+    /// leaves only, rows of the window under way.
     masses: Vec<u32>,
 }
 
@@ -281,13 +286,7 @@ impl TryFrom<HalfSpaceMemoryRecord> for HalfSpaceMemory {
             for (mass, (&latest, &reference)) in tree.iter_mut().skip(n_leaves).zip(leaves) {
                 *mass = u32::from(latest) << 16 | u32::from(reference);
             }
-            for i in (1..n_leaves).rev() {
-                // Both halves at once; neither overflows, by the check of the sums.
-                let children = tree.get(2 * i..2 * i + 2).unwrap_or_default().iter().sum();
-                if let Some(mass) = tree.get_mut(i) {
-                    *mass = children;
-                }
-            }
+            sum_up(tree);
         }
         Ok(Self {
             height,
@@ -309,8 +308,7 @@ impl HalfSpaceScorer {
         } = record.settings;
         let n_nodes = n_trees << height;
         let mut scorer = Self {
-            splits: vec![0.0; n_nodes],
-            features: vec![0; n_nodes],
+            splits: vec![Split::default(); n_nodes],
             least_mass: (LEAST_SHARE * f64::from(window_size)).ceil() as u32,
             record,
         };
@@ -339,11 +337,11 @@ impl HalfSpaceScorer {
         };
         let middle = 0.5 * (low + high);
         let limits = self.record.lower.get(feature).zip(self.record.upper.get(feature));
-        if let (Some((l, u)), Some(split), Some(column)) =
-            (limits, self.splits.get_mut(start + i), self.features.get_mut(start + i))
-        {
-            *split = l + middle * (u - l);
-            *column = feature as u32;
+        if let (Some((l, u)), Some(split)) = (limits, self.splits.get_mut(start + i)) {
+            *split = Split {
+                at: l + middle * (u - l),
+                feature: feature as u32,
+            };
         }
         let mut half = |child, bounds: (f64, f64)| {
             if let (Some(l), Some(u)) = (lower.get_mut(feature), upper.get_mut(feature)) {
@@ -363,9 +361,8 @@ impl HalfSpaceScorer {
     fn next(&self, tree: usize, i: u32, x: &[f64]) -> u32 {
         let node = (tree << self.record.settings.height) + i as usize;
         let split = self.splits.get(node).copied().unwrap_or_default();
-        let feature = self.features.get(node).copied().unwrap_or_default();
-        let value = x.get(feature as usize).copied().unwrap_or_default();
-        2 * i + u32::from(value >= split)
+        let value = x.get(split.feature as usize).copied().unwrap_or_default();
+        2 * i + u32::from(value >= split.at)
     }
 
     /// Walks all trees side by side: a tree's next node waits for memory, the trees wait together. Gives the leaves and
@@ -374,22 +371,19 @@ impl HalfSpaceScorer {
     fn walk(&self, memory: &HalfSpaceMemory, x: &[f64]) -> (Places, f64) {
         let (n, height) = (self.record.settings.n_trees, self.record.settings.height);
         let mut places = [1; MOST_TREES];
-        let mut values = [0; MOST_TREES];
-        // All ones where the walk of the score goes on.
-        let mut going = [u32::MAX; MOST_TREES];
-        for depth in 0..=height {
-            let states = places.iter_mut().zip(&mut values).zip(&mut going).take(n);
-            for (tree, ((place, value), going)) in states.enumerate() {
-                let mass = memory.masses.get((tree << (height + 1)) + *place as usize);
-                let mass = mass.copied().unwrap_or_default() & 0xFFFF;
-                *value = (*value & !*going) | ((mass << depth) & *going);
-                *going &= 0_u32.wrapping_sub(u32::from(mass >= self.least_mass));
-                if depth < height {
-                    *place = self.next(tree, *place, x);
-                }
+        for _ in 0..height {
+            for (tree, place) in places.iter_mut().take(n).enumerate() {
+                *place = self.next(tree, *place, x);
             }
         }
-        let sum: u64 = values.iter().take(n).map(|&v| u64::from(v)).sum();
+        let mut sum = 0;
+        for (tree, &leaf) in places.iter().take(n).enumerate() {
+            let nodes = memory.masses.get(tree << (height + 1)..).unwrap_or_default();
+            let mass = |up: usize| nodes.get((leaf >> up) as usize).copied().unwrap_or_default() & 0xFFFF;
+            // Masses fall from the root on: as many levels are passed as hold enough.
+            let depth: usize = (1..=height).map(|up| usize::from(mass(up) >= self.least_mass)).sum();
+            sum += u64::from(mass(height - depth)) << depth;
+        }
         let rows = f64::from(self.record.settings.window_size) * n as f64;
         (places, 1.0 / (1.0 + sum as f64 / rows))
     }
@@ -398,18 +392,33 @@ impl HalfSpaceScorer {
     #[inline]
     fn count(&self, memory: &mut HalfSpaceMemory, leaves: &Places) {
         let (n, height) = (self.record.settings.n_trees, self.record.settings.height);
-        for (tree, leaf) in leaves.iter().take(n).enumerate() {
-            for up in 0..=height {
-                let node = (tree << (height + 1)) + (leaf >> up) as usize;
-                if let Some(mass) = memory.masses.get_mut(node) {
-                    *mass = mass.wrapping_add(1 << 16);
-                }
+        for (tree, &leaf) in leaves.iter().take(n).enumerate() {
+            if let Some(mass) = memory.masses.get_mut((tree << (height + 1)) + leaf as usize) {
+                *mass = mass.wrapping_add(1 << 16);
             }
         }
         memory.n_rows = memory.n_rows.saturating_add(1);
         if memory.n_rows >= self.record.settings.window_size {
-            memory.masses.iter_mut().for_each(|m| *m >>= 16);
+            for tree in memory.masses.chunks_exact_mut(2 << height) {
+                tree.iter_mut().skip(1 << height).for_each(|m| *m >>= 16);
+                sum_up(tree);
+            }
             memory.n_rows = 0;
+        }
+    }
+}
+
+/// Makes the reference of each inner node of a tree that of both its children.
+fn sum_up(tree: &mut [u32]) {
+    for i in (1..tree.len() / 2).rev() {
+        let children: u32 = tree
+            .get(2 * i..2 * i + 2)
+            .unwrap_or_default()
+            .iter()
+            .map(|m| m & 0xFFFF)
+            .sum();
+        if let Some(mass) = tree.get_mut(i) {
+            *mass = children;
         }
     }
 }
@@ -480,8 +489,8 @@ impl StreamScorer for HalfSpaceScorer {
                 }
                 let next = self.next(tree, i, x.values);
                 let rarity = libm::log2(f64::from(mass(i) + 1) / f64::from(2 * mass(next) + 1));
-                let feature = self.features.get((tree << height) + i as usize).copied();
-                if let Some(own) = feature.and_then(|f| out.get_mut(f as usize)) {
+                let split = self.splits.get((tree << height) + i as usize);
+                if let Some(own) = split.and_then(|s| out.get_mut(s.feature as usize)) {
                     *own += rarity.max(0.0);
                 }
                 i = next;
@@ -545,7 +554,7 @@ mod tests {
     #[test]
     fn a_single_split_by_hand() {
         let s = scorer(1, 1, 10, 1);
-        let split = s.splits[1];
+        let split = s.splits[1].at;
         assert!((-4.0..4.0).contains(&split), "{split}"); // the middle of the drawn range is s itself
         let mut m = s.new_memory();
         // Nine rows below and one above; the row on the split goes up.
@@ -564,21 +573,21 @@ mod tests {
         s.update(&mut m, row(&[9.0]), false);
         assert_eq!((m.n_rows, &m.masses[..]), (0, &[0, 10, 9, 1][..]));
         s.update(&mut m, row(&[9.0]), true);
-        assert_eq!((m.n_rows, m.masses[1] >> 16, m.masses[3] >> 16), (1, 1, 1));
+        assert_eq!((m.n_rows, m.masses[1] >> 16, m.masses[3] >> 16), (1, 0, 1));
     }
 
     #[test]
     fn work_ranges_hold_the_limits_and_split_them_in_the_middle() {
         let s = scorer(8, 3, 10, 2);
         for tree in 0..8 {
-            let (root, feature) = (s.splits[tree * 8 + 1], s.features[tree * 8 + 1]);
+            let Split { at: root, feature } = s.splits[tree * 8 + 1];
             // In units of the limits: the middle s of the range, which reaches 2 max(s, 1 - s) to either side.
             let middle = (root + REACH) / (2.0 * REACH);
             let reach = 2.0 * middle.max(1.0 - middle) * 2.0 * REACH;
             assert!((0.0..1.0).contains(&middle) && root - reach <= -REACH && root + reach >= REACH);
             for (child, side) in [(2, -0.5), (3, 0.5)] {
-                if s.features[tree * 8 + child] == feature {
-                    assert!((s.splits[tree * 8 + child] - (root + side * reach)).abs() < 1e-12);
+                if s.splits[tree * 8 + child].feature == feature {
+                    assert!((s.splits[tree * 8 + child].at - (root + side * reach)).abs() < 1e-12);
                 }
             }
         }
@@ -596,7 +605,7 @@ mod tests {
             let mut way = vec![1];
             for _ in 0..height {
                 let node = (tree << height) + way[way.len() - 1];
-                let up = x[s.features[node] as usize] >= s.splits[node];
+                let up = x[s.splits[node].feature as usize] >= s.splits[node].at;
                 way.push(2 * way[way.len() - 1] + usize::from(up));
             }
             way
@@ -676,19 +685,8 @@ mod tests {
             })
         };
         let m = read(1, &[3, 0, 2, 1], &[9, 1, 5, 5]).unwrap();
-        assert_eq!(
-            m.masses,
-            [
-                0,
-                3 << 16 | 10,
-                3 << 16 | 9,
-                1,
-                0,
-                3 << 16 | 10,
-                2 << 16 | 5,
-                1 << 16 | 5
-            ]
-        );
+        let expected = [0, 10, 3 << 16 | 9, 1, 0, 10, 2 << 16 | 5, 1 << 16 | 5];
+        assert_eq!((m.n_rows, &m.masses[..]), (3, &expected[..]));
         for (height, latest, reference) in [
             (0, &[1][..], &[1][..]),
             (16, &[1, 2], &[1, 2]),
@@ -771,7 +769,7 @@ mod tests {
         training.push([-1e150, 5.0], None);
         training.end();
         let s = s.record.settings.fit(&training, Seed(1)).unwrap();
-        assert!(s.splits.iter().all(|s| s.is_finite()) && s.record.lower[1] == 0.0 && s.record.upper[1] == 10.0);
+        assert!(s.splits.iter().all(|s| s.at.is_finite()) && s.record.lower[1] == 0.0 && s.record.upper[1] == 10.0);
         assert!(HalfSpaceScorer::from_record(s.to_record(), 2).is_ok());
     }
 }

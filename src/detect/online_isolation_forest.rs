@@ -49,6 +49,9 @@ const LARGEST_READING: f64 = 1e150;
 /// row's side `m'`; that is summed for the split's column over all trees. A feature's contribution is the score times its
 /// share of that sum (an even share where no split is rare), so that contributions add up to the score.
 ///
+/// A row beyond all that the window holds falls in the outermost bins, which hold rows: however far a jump, it scores little
+/// more than the edge. [`RandomCutForest`](super::RandomCutForest) measures such distances.
+///
 /// All chance comes from the seed, the number of the row in its machine's stream and the number of the tree.
 ///
 /// # Missing values, cost

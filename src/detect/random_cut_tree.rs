@@ -345,12 +345,13 @@ impl Tree {
         }
     }
 
-    /// The box of what lies below `place`.
-    fn box_of(&self, points: &Points, place: u16) -> (Corner, Corner) {
-        let mut lower = Corner::from_elem(f64::INFINITY, points.width());
-        let mut upper = Corner::from_elem(f64::NEG_INFINITY, points.width());
-        self.stretch_over(points, place, &mut lower, &mut upper);
-        (lower, upper)
+    /// The box of what lies below `place`, into two corners.
+    fn box_into(&self, points: &Points, place: u16, lower: &mut Corner, upper: &mut Corner) {
+        lower.clear();
+        lower.resize(points.width(), f64::INFINITY);
+        upper.clear();
+        upper.resize(points.width(), f64::NEG_INFINITY);
+        self.stretch_over(points, place, lower, upper);
     }
 
     /// The leaf on the way of `x`, and its depth; the tree is not empty.
@@ -516,23 +517,32 @@ impl Tree {
             return;
         }
         let (mut place, mut parent) = (self.root, NONE);
+        let (mut own_lower, mut own_upper) = (Corner::new(), Corner::new());
         loop {
             let x = points.get(point);
             let is_leaf = place & LEAF != 0;
             let known = if is_leaf { NONE } else { self.node(place).bounds };
-            let found = (known == NONE).then(|| self.box_of(points, place));
-            let (lower, upper) = match &found {
-                Some((lower, upper)) => (&lower[..], &upper[..]),
-                None => self.corners(known, points.width()),
+            if known == NONE {
+                self.box_into(points, place, &mut own_lower, &mut own_upper);
+            }
+            let (lower, upper) = match known {
+                NONE => (&own_lower[..], &own_upper[..]),
+                _ => self.corners(known, points.width()),
             };
             let (outside, range) = extension(x, lower, upper);
             if outside > 0.0 {
                 let at = draws.uniform() * (outside + range);
                 if is_leaf || at < outside {
                     let (column, cut) = cut_between(x, lower, upper, at, draws.uniform());
+                    if known != NONE {
+                        let (lower, upper) = self.corners(known, points.width());
+                        own_lower.clear();
+                        own_lower.extend_from_slice(lower);
+                        own_upper.clear();
+                        own_upper.extend_from_slice(upper);
+                    }
+                    stretch(&mut own_lower, &mut own_upper, x);
                     let below = x.get(column as usize).is_some_and(|x| *x <= cut);
-                    let (mut lower, mut upper) = (Corner::from_slice(lower), Corner::from_slice(upper));
-                    stretch(&mut lower, &mut upper, x);
                     points.keep(point);
                     let leaf = LEAF
                         | self.leaves.add(Leaf {
@@ -542,7 +552,7 @@ impl Tree {
                         });
                     let mass = self.mass_of(place) + 1;
                     let bounds = if mass > SMALL {
-                        self.add_bounds(&lower, &upper)
+                        self.add_bounds(&own_lower, &own_upper)
                     } else {
                         NONE
                     };
@@ -567,10 +577,10 @@ impl Tree {
             }
             let node = *self.node(place);
             self.node_mut(place).mass += 1;
-            if let Some((mut lower, mut upper)) = found {
+            if known == NONE {
                 if node.mass + 1 > SMALL {
-                    stretch(&mut lower, &mut upper, x);
-                    self.node_mut(place).bounds = self.add_bounds(&lower, &upper);
+                    stretch(&mut own_lower, &mut own_upper, x);
+                    self.node_mut(place).bounds = self.add_bounds(&own_lower, &own_upper);
                 }
             } else if outside > 0.0 {
                 let (lower, upper) = self.corners_mut(known, points.width());
@@ -591,6 +601,7 @@ impl Tree {
         let leaf = *self.leaf(place);
         let mut at = leaf.parent;
         let mut shrinks = leaf.mass == 1;
+        let (mut own_lower, mut own_upper) = (Corner::new(), Corner::new());
         if leaf.mass > 1 {
             self.leaf_mut(place).mass -= 1;
         } else {
@@ -624,11 +635,11 @@ impl Tree {
                 let x = points.get(point);
                 shrinks = x.iter().zip(lower).zip(upper).any(|((x, l), u)| x == l || x == u);
                 if shrinks {
-                    let (mut lower, mut upper) = self.box_of(points, left);
-                    self.stretch_over(points, right, &mut lower, &mut upper);
+                    self.box_into(points, left, &mut own_lower, &mut own_upper);
+                    self.stretch_over(points, right, &mut own_lower, &mut own_upper);
                     let (l, u) = self.corners_mut(bounds, points.width());
-                    l.copy_from_slice(&lower);
-                    u.copy_from_slice(&upper);
+                    l.copy_from_slice(&own_lower);
+                    u.copy_from_slice(&own_upper);
                 }
             }
             at = parent;
@@ -750,12 +761,13 @@ impl Tree {
             return wrong("leaves that hold the sample");
         }
         // Nodes were added before those below them, so from the last to the first all below is done.
+        let (mut lower, mut upper) = (Corner::new(), Corner::new());
         for place in (0..n_nodes as u16).rev() {
             let Node { left, right, .. } = *tree.node(place);
             let mass = tree.mass_of(left) + tree.mass_of(right);
             tree.node_mut(place).mass = mass;
             if mass > SMALL {
-                let (mut lower, mut upper) = tree.box_of(points, left);
+                tree.box_into(points, left, &mut lower, &mut upper);
                 tree.stretch_over(points, right, &mut lower, &mut upper);
                 tree.node_mut(place).bounds = tree.add_bounds(&lower, &upper);
             }
@@ -867,7 +879,8 @@ mod tests {
             assert_eq!(node.mass, tree.mass_of(node.left) + tree.mass_of(node.right));
             assert_eq!(node.bounds != NONE, node.mass > SMALL);
             if node.bounds != NONE {
-                let (mut lower, mut upper) = tree.box_of(points, node.left);
+                let (mut lower, mut upper) = (Corner::new(), Corner::new());
+                tree.box_into(points, node.left, &mut lower, &mut upper);
                 tree.stretch_over(points, node.right, &mut lower, &mut upper);
                 assert_eq!(tree.corners(node.bounds, points.width()), (&lower[..], &upper[..]));
                 n_bounds += 1;
