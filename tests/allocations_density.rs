@@ -10,7 +10,7 @@ use prognos::{
         CopodDetector, EcodDetector, GaussianMixtureDetector, LaggedPca, OneClassSvmDetector, RobustMahalanobisDetector,
     },
     features::{FeatureSchema, FeatureTable, FeatureView},
-    model::{AnomalyDetector, OnlineModel},
+    model::AnomalyDetector,
     quantity::Seed,
     signal::Channel,
 };

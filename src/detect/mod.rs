@@ -75,130 +75,61 @@
 //! number to ±10⁶. So scores are finite for every finite row. Columns that are constant in training have no standard
 //! deviation: they take no part in the score.
 
-mod adwin;
 mod any;
-mod bayesian_change_point;
-mod conformal;
-mod copod;
-mod cusum;
-mod density_clusters;
+mod calibration;
 mod draws;
-mod ecod;
-mod ewma_chart;
-mod extended_isolation_forest;
 mod fusion;
-mod gaussian_mixture;
-mod growing_histogram;
-mod half_space_trees;
-mod histogram;
-mod isolation_forest;
-mod isolation_tree;
-mod kernel_regression;
-mod lagged_pca;
-mod left_discord;
-mod local_outlier_factor;
-mod loda;
-mod mahalanobis;
-mod mewma_chart;
-mod nearest_isolation;
-mod nearest_neighbours;
-mod neighbour_search;
-mod one_class_svm;
-mod online_isolation_forest;
-mod p_values;
-mod page_hinkley;
-mod pca;
-mod peaks_over_threshold;
-mod plane;
-mod random_cut_forest;
-mod random_cut_tree;
-mod rarity_record;
 mod recent_rows;
-mod robust_mahalanobis;
+mod row;
 mod row_detector;
 mod rows;
 mod smoothed;
 mod standard;
+mod stream;
 mod stream_detector;
-mod tails;
-mod threshold;
 
-pub use adwin::{Adwin, AdwinMemory, AdwinParams, AdwinScorer, AdwinSettings};
 pub(crate) use any::AnyDetectorRecord;
 pub use any::{AnyDetector, AnyDetectorParams, AnyDetectorState};
-pub use bayesian_change_point::{
-    BayesianChangePoint, BayesianChangePointParams, ChangePointMemory, ChangePointScorer, ChangePointSettings,
-};
-pub use conformal::ConformalPValues;
-pub use copod::{CopodDetector, CopodParams, CopodScorer, CopodSettings};
-pub use cusum::{Cusum, CusumMemory, CusumParams, CusumScorer, CusumSettings, Side};
-pub use density_clusters::{
-    CoreRows, DensityClusters, DensityClustersParams, DensityClustersRecord, DensityClustersSettings,
-};
-pub use ecod::{EcodDetector, EcodParams, EcodScorer, EcodSettings};
-pub use ewma_chart::{EwmaChart, EwmaChartParams, EwmaMemory, EwmaScorer, EwmaSettings};
-pub use extended_isolation_forest::{
-    ExtendedIsolationForest, ExtendedIsolationForestParams, ExtendedIsolationForestRecord,
-    ExtendedIsolationForestSettings, SlantedTrees,
+pub use calibration::{
+    ConformalPValues, DriftSpot, PValueRule, ParetoTail, PeaksOverThreshold, Spot, SpotParams, SpotVerdict,
 };
 pub use fusion::{FusedDetector, FusionParams, FusionRecord, FusionState, FusionValidParams};
-pub use gaussian_mixture::{
-    GaussianMixture, GaussianMixtureDetector, GaussianMixtureParams, GaussianMixtureRecord, GaussianMixtureSettings,
-};
-pub use half_space_trees::{
-    HalfSpaceMemory, HalfSpaceRecord, HalfSpaceScorer, HalfSpaceSettings, HalfSpaceTrees, HalfSpaceTreesParams,
-};
-pub use histogram::{HistogramDetector, HistogramDetectorParams, HistogramSettings, Histograms, HistogramsRecord};
-pub use isolation_forest::{
-    IsolationForest, IsolationForestParams, IsolationForestRecord, IsolationForestSettings, IsolationTrees,
-};
-pub use kernel_regression::{
-    KernelMemory, KernelRegression, KernelRegressionParams, KernelRegressionRecord, KernelRegressionSettings,
-};
-pub use lagged_pca::{LaggedMemory, LaggedPca, LaggedPcaParams, LaggedPcaSettings, LaggedPlane, LaggedPlaneRecord};
-pub use left_discord::{DiscordMemory, DiscordScorer, DiscordSettings, LeftDiscord, LeftDiscordParams};
-pub use local_outlier_factor::{
-    LocalDensity, LocalOutlierFactor, LocalOutlierFactorParams, LocalOutlierFactorRecord, LocalOutlierFactorSettings,
-};
-pub use loda::{Loda, LodaParams, LodaRecord, LodaSettings, RandomCuts};
-pub use mahalanobis::{
-    MahalanobisDetector, MahalanobisMetric, MahalanobisParams, MahalanobisRecord, MahalanobisSettings, Shrinkage,
-};
-pub use mewma_chart::{MewmaChart, MewmaChartParams, MewmaMemory, MewmaRecord, MewmaScorer, MewmaSettings};
-pub use nearest_isolation::{
-    NearestIsolation, NearestIsolationParams, NearestIsolationRecord, NearestIsolationSettings, NearestSpheres,
-};
-pub use nearest_neighbours::{
-    NearestNeighbours, NearestNeighboursParams, NearestNeighboursRecord, NearestNeighboursSettings, NeighbourDistance,
-    NeighbourScorer,
-};
-pub use one_class_svm::{
-    KernelRate, OneClassSvm, OneClassSvmDetector, OneClassSvmParams, OneClassSvmRecord, OneClassSvmSettings,
-};
-pub use online_isolation_forest::{
-    OnlineIsolationForest, OnlineIsolationForestParams, OnlineIsolationMemory, OnlineIsolationScorer,
-    OnlineIsolationSettings,
-};
-pub use p_values::PValueRule;
-pub use page_hinkley::{PageHinkley, PageHinkleyMemory, PageHinkleyParams, PageHinkleyScorer, PageHinkleySettings};
-pub use pca::{PcaDetector, PcaParams, PcaRecord, PcaStatistics, PcaValidParams};
-pub use peaks_over_threshold::{DriftSpot, ParetoTail, PeaksOverThreshold, Spot, SpotParams, SpotVerdict};
-pub use random_cut_forest::{
-    RandomCutForest, RandomCutForestParams, RandomCutMemory, RandomCutScorer, RandomCutSettings,
-};
-pub use rarity_record::{
-    RarityRecordDetector, RarityRecordMemory, RarityRecordParams, RarityRecordScorer, RarityRecordSettings,
-};
-pub use robust_mahalanobis::{
-    RobustMahalanobisDetector, RobustMahalanobisParams, RobustMahalanobisSettings, RobustMetric, RobustRecord,
+pub use row::{
+    CopodDetector, CopodParams, CopodScorer, CopodSettings, CoreRows, DensityClusters, DensityClustersParams,
+    DensityClustersRecord, DensityClustersSettings, EcodDetector, EcodParams, EcodScorer, EcodSettings,
+    ExtendedIsolationForest, ExtendedIsolationForestParams, ExtendedIsolationForestRecord,
+    ExtendedIsolationForestSettings, GaussianMixture, GaussianMixtureDetector, GaussianMixtureParams,
+    GaussianMixtureRecord, GaussianMixtureSettings, HistogramDetector, HistogramDetectorParams, HistogramSettings,
+    Histograms, HistogramsRecord, IsolationForest, IsolationForestParams, IsolationForestRecord,
+    IsolationForestSettings, IsolationTrees, KernelMemory, KernelRate, KernelRegression, KernelRegressionParams,
+    KernelRegressionRecord, KernelRegressionSettings, LocalDensity, LocalOutlierFactor, LocalOutlierFactorParams,
+    LocalOutlierFactorRecord, LocalOutlierFactorSettings, Loda, LodaParams, LodaRecord, LodaSettings,
+    MahalanobisDetector, MahalanobisMetric, MahalanobisParams, MahalanobisRecord, MahalanobisSettings,
+    NearestIsolation, NearestIsolationParams, NearestIsolationRecord, NearestIsolationSettings, NearestNeighbours,
+    NearestNeighboursParams, NearestNeighboursRecord, NearestNeighboursSettings, NearestSpheres, NeighbourDistance,
+    NeighbourScorer, OneClassSvm, OneClassSvmDetector, OneClassSvmParams, OneClassSvmRecord, OneClassSvmSettings,
+    PcaDetector, PcaParams, PcaRecord, PcaStatistics, PcaValidParams, RandomCuts, RobustMahalanobisDetector,
+    RobustMahalanobisParams, RobustMahalanobisSettings, RobustMetric, RobustRecord, Shrinkage, SlantedTrees,
+    TailsRecord,
 };
 pub use row_detector::{
     RowAlgorithm, RowDetector, RowDetectorParams, RowDetectorRecord, RowDetectorValidParams, RowScorer,
 };
 pub use rows::{Rows, Sequences, StreamRow};
 pub use smoothed::{SmoothedDetector, SmoothedParams, SmoothedRecord, SmoothedState, SmoothedValidParams};
+pub use stream::{
+    Adwin, AdwinMemory, AdwinParams, AdwinScorer, AdwinSettings, BayesianChangePoint, BayesianChangePointParams,
+    ChangePointMemory, ChangePointScorer, ChangePointSettings, Cusum, CusumMemory, CusumParams, CusumScorer,
+    CusumSettings, DiscordMemory, DiscordScorer, DiscordSettings, EwmaChart, EwmaChartParams, EwmaMemory, EwmaScorer,
+    EwmaSettings, HalfSpaceMemory, HalfSpaceRecord, HalfSpaceScorer, HalfSpaceSettings, HalfSpaceTrees,
+    HalfSpaceTreesParams, LaggedMemory, LaggedPca, LaggedPcaParams, LaggedPcaSettings, LaggedPlane, LaggedPlaneRecord,
+    LeftDiscord, LeftDiscordParams, MewmaChart, MewmaChartParams, MewmaMemory, MewmaRecord, MewmaScorer, MewmaSettings,
+    OnlineIsolationForest, OnlineIsolationForestParams, OnlineIsolationMemory, OnlineIsolationScorer,
+    OnlineIsolationSettings, PageHinkley, PageHinkleyMemory, PageHinkleyParams, PageHinkleyScorer, PageHinkleySettings,
+    RandomCutForest, RandomCutForestParams, RandomCutMemory, RandomCutScorer, RandomCutSettings, RarityRecordDetector,
+    RarityRecordMemory, RarityRecordParams, RarityRecordScorer, RarityRecordSettings, Side,
+};
 pub use stream_detector::{
     LearningPolicy, Scaling, Start, StreamAlgorithm, StreamDetector, StreamDetectorParams, StreamDetectorRecord,
     StreamDetectorValidParams, StreamScorer, StreamState,
 };
-pub use tails::TailsRecord;

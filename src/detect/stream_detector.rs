@@ -1,10 +1,10 @@
 //! Detectors that remember a machine's rows: what all of them share.
 
 use super::{
+    calibration::threshold::{ThresholdParams, folds_of},
     row_detector::check_places,
     rows::{Sequences, StreamRow},
     standard::{Row, Standard, StandardRecord, check_numbers},
-    threshold::{ThresholdParams, folds_of},
 };
 use crate::{
     envelope::Fingerprint,
