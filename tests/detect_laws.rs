@@ -185,3 +185,33 @@ fn healthy_rows_of_unseen_assets_alarm_at_about_the_rate_asked_for() {
         assert!((rate - 0.05).abs() < 4.0 * 0.0034 * 2f64.sqrt(), "{rate}");
     }
 }
+
+/// Rarer alarms than rows can show: the tail goes on beyond the highest held-out score.
+#[test]
+fn a_risk_below_one_in_the_rows_is_extrapolated() {
+    let (rows, asset) = train(5, 600, 4);
+    let data = table(&rows, &asset);
+    let threshold = |risk| {
+        MahalanobisDetector::params()
+            .tail_risk(risk)
+            .fit(&data)
+            .unwrap()
+            .threshold()
+    };
+    let quantile = MahalanobisDetector::params()
+        .false_alarm_rate(0.01)
+        .fit(&data)
+        .unwrap()
+        .threshold();
+    // Six rows of 600 lie above the quantile: its standard error is about a tenth.
+    assert!(
+        (threshold(0.01) / quantile - 1.0).abs() < 0.3,
+        "{} {quantile}",
+        threshold(0.01)
+    );
+    assert!(threshold(1e-5) > threshold(1e-3) && threshold(1e-3) > quantile);
+    for bad in [0.0, 1.0, f64::NAN] {
+        let e = MahalanobisDetector::params().tail_risk(bad).fit(&data).unwrap_err();
+        assert!(e.to_string().contains("tail_risk"), "{e}");
+    }
+}

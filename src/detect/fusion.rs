@@ -297,7 +297,7 @@ impl FusionValidParams {
             ));
         }
         let n_rows = combined.len() as u64;
-        let threshold = self.threshold.of_scores(&mut combined);
+        let threshold = self.threshold.of_scores(&mut combined)?;
         let members = self
             .members
             .iter()

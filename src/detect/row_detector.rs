@@ -121,6 +121,15 @@ impl<A: RowAlgorithm> RowDetectorParams<A> {
         self
     }
 
+    /// A threshold that a healthy row exceeds with probability `risk`, above 0 and below 1, in place of the
+    /// [`false_alarm_rate`](Self::false_alarm_rate): extrapolated from the highest twentieth of held-out scores by
+    /// [`PeaksOverThreshold`](super::PeaksOverThreshold), for rates that the number of rows is too small to show.
+    #[must_use]
+    pub fn tail_risk(mut self, risk: f64) -> Self {
+        self.0.threshold.tail_risk = Some(risk);
+        self
+    }
+
     /// Number of folds behind the threshold, at least 2. Default 5.
     #[must_use]
     pub fn n_folds(mut self, n: usize) -> Self {
@@ -201,7 +210,8 @@ impl<A: RowAlgorithm> RowDetectorValidParams<A> {
             None => {
                 let rows = TrainingRows::new(table, n_folds, seed)?;
                 let mut scores = rows.out_of_fold(|train| self.fit_rows(train), Fitted::scores)?;
-                (rows, self.threshold.of_scores(&mut scores))
+                let threshold = self.threshold.of_scores(&mut scores)?;
+                (rows, threshold)
             }
         };
         let fitted = self.fit_rows(rows.rows())?;

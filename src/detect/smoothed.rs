@@ -244,7 +244,7 @@ impl<P> SmoothedValidParams<P> {
         let params = self.inner.check_ref()?;
         let threshold = match self.threshold.fixed {
             Some(threshold) => threshold,
-            None => self.threshold.of_scores(&mut self.held_out_scores(params, &means)?),
+            None => self.threshold.of_scores(&mut self.held_out_scores(params, &means)?)?,
         };
         let inner = params.fit(&DatasetBase::new(means.table, ()))?;
         SmoothedDetector::from_persisted(SmoothedRecord {

@@ -245,6 +245,15 @@ impl<A: StreamAlgorithm> StreamDetectorParams<A> {
         self
     }
 
+    /// A threshold that a healthy row exceeds with probability `risk`, above 0 and below 1, in place of the
+    /// [`false_alarm_rate`](Self::false_alarm_rate): extrapolated from the highest twentieth of held-out scores by
+    /// [`PeaksOverThreshold`](super::PeaksOverThreshold), for rates that the number of rows is too small to show.
+    #[must_use]
+    pub fn tail_risk(mut self, risk: f64) -> Self {
+        self.0.threshold.tail_risk = Some(risk);
+        self
+    }
+
     /// Number of folds behind the threshold, at least 2. Default 5.
     #[must_use]
     pub fn n_folds(mut self, n: usize) -> Self {
@@ -365,7 +374,7 @@ impl<A: StreamAlgorithm> StreamDetectorValidParams<A> {
         let mut detector = self.fit_stretches(table.schema(), machines.iter().map(Vec::as_slice))?;
         if self.threshold.fixed.is_none() {
             let mut scores = self.held_out_scores(table, &machines)?;
-            detector.threshold = self.threshold.of_scores(&mut scores);
+            detector.threshold = self.threshold.of_scores(&mut scores)?;
         }
         StreamDetector::from_persisted(detector)
     }

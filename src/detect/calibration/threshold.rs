@@ -1,5 +1,6 @@
 //! Out-of-fold scores by asset, and the conservative quantile that makes a threshold of them.
 
+use super::peaks_over_threshold::PeaksOverThreshold;
 use crate::{
     error::{Error, Result},
     features::FeatureTable,
@@ -7,6 +8,9 @@ use crate::{
     quantity::Seed,
 };
 use std::fmt;
+
+/// The share of held-out scores below the tail that thresholds for a risk are extrapolated from.
+const TAIL_LEVEL: f64 = 0.95;
 
 /// How a threshold is found: parameters that every detector shares, unchecked.
 #[derive(Clone, PartialEq)]
@@ -16,6 +20,8 @@ pub(in crate::detect) struct ThresholdParams {
     pub seed: Seed,
     /// This threshold, and no folds.
     pub fixed: Option<f64>,
+    /// In place of the rate: what a healthy score exceeds with this probability, from the tail of held-out scores.
+    pub tail_risk: Option<f64>,
 }
 
 /// A setting that is not made is not told: files of models say the parameters in these words.
@@ -28,6 +34,9 @@ impl fmt::Debug for ThresholdParams {
         if let Some(fixed) = self.fixed {
             text.field("fixed", &fixed);
         }
+        if let Some(risk) = self.tail_risk {
+            text.field("tail_risk", &risk);
+        }
         text.finish()
     }
 }
@@ -39,6 +48,7 @@ impl Default for ThresholdParams {
             n_folds: 5,
             seed: Seed(0),
             fixed: None,
+            tail_risk: None,
         }
     }
 }
@@ -49,6 +59,9 @@ impl ThresholdParams {
         if self.n_folds < 2 {
             return Err(Error::parameter("n_folds", "at least 2", self.n_folds));
         }
+        if let Some(risk) = self.tail_risk {
+            check_probability("tail_risk", risk)?;
+        }
         match self.fixed {
             Some(t) if !t.is_finite() => Err(Error::parameter("fixed_threshold", "finite", t)),
             _ => Ok(()),
@@ -56,9 +69,15 @@ impl ThresholdParams {
     }
 
     /// The threshold that held-out `scores` give.
-    pub fn of_scores(&self, scores: &mut [f64]) -> f64 {
-        self.fixed
-            .unwrap_or_else(|| conservative_quantile(scores, 1.0 - self.false_alarm_rate))
+    ///
+    /// # Errors
+    /// `InsufficientData` with too few scores for a tail.
+    pub fn of_scores(&self, scores: &mut [f64]) -> Result<f64> {
+        match (self.fixed, self.tail_risk) {
+            (Some(fixed), _) => Ok(fixed),
+            (None, Some(risk)) => PeaksOverThreshold::fit(scores, TAIL_LEVEL)?.threshold(risk),
+            (None, None) => Ok(conservative_quantile(scores, 1.0 - self.false_alarm_rate)),
+        }
     }
 }
 
