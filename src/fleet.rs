@@ -1,7 +1,7 @@
 //! Many machines online: one shared model, a small state each, a result each.
 
 use crate::{
-    decision::Decision,
+    decision::{AlarmEvent, AlarmEvents, Decision},
     error::{Error, Result},
     features::{FeatureExtractor, FeatureView, WaveformScratch},
     model::{Assessment, OnlineModel},
@@ -20,8 +20,8 @@ use std::{
 /// The machines one [`Pipeline`] watches, by a key of the caller's (`String` unless chosen otherwise).
 ///
 /// A machine is made known by its first row. Each call returns a result for its machine alone: a malformed or unusable row
-/// leaves that machine's state as it was, and every other machine untouched. Rows of one machine must come in order of
-/// time; late ones are `Unusable`. Memory: one state a machine, bounded by the longest span of the chain's features.
+/// leaves that machine's state as it was (but for the watch over lost sensors, where the alarm policy keeps one), and every other machine untouched. Rows of one machine must come in order of
+/// time; late ones are `Unusable`. What a row did to its machine's alarm is in [`Fleet::events`]. Memory: one state a machine, bounded by the longest span of the chain's features.
 ///
 /// See [`Pipeline`] for an example.
 pub struct Fleet<K = String> {
@@ -29,7 +29,12 @@ pub struct Fleet<K = String> {
     assets: HashMap<K, Asset>,
     scratch: PipelineScratch,
     waveform: Option<WindowScratch>,
+    /// Of the last call.
+    events: Vec<AlarmEvent>,
 }
+
+/// Room for events that is there from the start: a call that takes one row needs no more.
+const EVENTS_A_CALL: usize = 16;
 
 struct Asset {
     state: PipelineState,
@@ -62,6 +67,7 @@ impl<K: Eq + Hash> Fleet<K> {
         Self {
             scratch: model.new_scratch(),
             waveform,
+            events: Vec::with_capacity(EVENTS_A_CALL),
             assets: HashMap::new(),
             model,
         }
@@ -120,12 +126,43 @@ impl<K: Eq + Hash> Fleet<K> {
         self.assets.get(asset).map(|a| &a.state)
     }
 
-    /// What is remembered of a machine, to acknowledge its alarm.
+    /// What is remembered of a machine, to acknowledge or shelve its alarm.
     pub fn state_mut<Q: Eq + Hash + ?Sized>(&mut self, asset: &Q) -> Option<&mut PipelineState>
     where
         K: Borrow<Q>,
     {
         self.assets.get_mut(asset).map(|a| &mut a.state)
+    }
+
+    /// What the last [`push`](Fleet::push), [`push_samples`](Fleet::push_samples) or [`no_row`](Fleet::no_row) did to its
+    /// machine's alarm, in order; after [`push_rows`](Fleet::push_rows) to those of all its rows, in the order of the rows
+    /// (they do not name their machine: where that matters, push row by row).
+    pub fn events(&self) -> &[AlarmEvent] {
+        &self.events
+    }
+
+    /// Tells a machine's alarm that no row came by `time`, so that a sensor that falls silent is found lost where the policy
+    /// watches sensors: see [`Pipeline::no_row`]. Gives what happened; of a machine that is not known, nothing.
+    ///
+    /// # Errors
+    /// `StateMismatch` where the machine's state was replaced by one of another model.
+    pub fn no_row<Q: Eq + Hash + ?Sized>(&mut self, asset: &Q, time: Timestamp) -> Result<&[AlarmEvent]>
+    where
+        K: Borrow<Q>,
+    {
+        self.events.clear();
+        if let Some(known) = self.assets.get_mut(asset) {
+            self.events.extend(self.model.no_row(&mut known.state, time)?);
+        }
+        Ok(&self.events)
+    }
+
+    /// Acknowledges a machine's alarm at `time`; gives what happened. `None` where it is not known.
+    pub fn acknowledge<Q: Eq + Hash + ?Sized>(&mut self, asset: &Q, time: Timestamp) -> Option<AlarmEvents>
+    where
+        K: Borrow<Q>,
+    {
+        self.state_mut(asset).map(|s| s.alarm_mut().acknowledge(time))
     }
 
     /// Takes a row of readings, in the order of the model's schema; NaN is a missing one.
@@ -137,15 +174,28 @@ impl<K: Eq + Hash> Fleet<K> {
         K: Borrow<Q>,
         Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
     {
+        self.events.clear();
+        self.push_further(asset, time, values)
+    }
+
+    /// [`push`](Fleet::push), adding to the events of the rows before.
+    fn push_further<Q>(&mut self, asset: &Q, time: Timestamp, values: &[f64]) -> Result<Assessment<Decision>>
+    where
+        K: Borrow<Q>,
+        Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
+    {
         let x = FeatureView::new(self.model.schema(), values)?.at(time);
         if let Some(known) = self.assets.get_mut(asset) {
-            return self.model.step_with(&mut known.state, x, &mut self.scratch);
+            let outcome = self.model.step_with(&mut known.state, x, &mut self.scratch)?;
+            self.events.extend(self.scratch.events().iter().cloned());
+            return Ok(outcome);
         }
         let mut state = self.model.new_state();
         let outcome = self.model.step_with(&mut state, x, &mut self.scratch)?;
         // A row that told nothing makes no machine known: its life may yet be said to have begun earlier.
         if !matches!(outcome, Assessment::Unusable(_)) {
             self.assets.insert(asset.to_owned(), Asset { state, windower: None });
+            self.events.extend(self.scratch.events().iter().cloned());
         }
         Ok(outcome)
     }
@@ -159,8 +209,9 @@ impl<K: Eq + Hash> Fleet<K> {
         K: Borrow<Q>,
         Q: Eq + Hash + ToOwned<Owned = K> + ?Sized + 'a,
     {
+        self.events.clear();
         rows.into_iter()
-            .map(|(asset, time, values)| self.push(asset, time, values))
+            .map(|(asset, time, values)| self.push_further(asset, time, values))
             .collect()
     }
 
@@ -182,6 +233,7 @@ impl<K: Eq + Hash> Fleet<K> {
         K: Borrow<Q>,
         Q: Eq + Hash + ToOwned<Owned = K> + ?Sized,
     {
+        self.events.clear();
         let (Some(extractor), Some(waveform)) = (self.model.extractor(), &mut self.waveform) else {
             return Err(Error::parameter(
                 "model",
@@ -205,7 +257,9 @@ impl<K: Eq + Hash> Fleet<K> {
         let pushed = windower.push(time, channels, |end, window| {
             extractor.extract_into(window, &mut waveform.extractor, &mut waveform.row)?;
             let x = FeatureView::new(self.model.schema(), &waveform.row)?.at(end);
-            on_decision(end, self.model.step_with(&mut entry.state, x, &mut self.scratch)?);
+            let outcome = self.model.step_with(&mut entry.state, x, &mut self.scratch)?;
+            self.events.extend(self.scratch.events().iter().cloned());
+            on_decision(end, outcome);
             Ok(())
         });
         entry.windower = Some(windower);

@@ -69,12 +69,26 @@ example() {
             ;;
         table_anomaly) args=(--generated --seeds 1) ;;
         bearing_diagnosis) [ -z "${PROGNOS_DATA:-}" ] || args=(--data "$PROGNOS_DATA/cwru") ;;
+        stream_anomaly)
+            if [ -z "${PROGNOS_DATA:-}" ]; then
+                echo "skipped example $name: it needs PROGNOS_DATA"
+                return
+            fi
+            args=(--data "$PROGNOS_DATA/nab" --out "$scratch/nab")
+            ;;
         turbofan)
             if [ -z "${PROGNOS_DATA:-}" ]; then
                 echo "skipped example $name: it needs PROGNOS_DATA"
                 return
             fi
             args=(--data "$PROGNOS_DATA/cmapss" --subset FD001)
+            ;;
+        pump_anomaly)
+            if [ -z "${PROGNOS_DATA:-}" ]; then
+                echo "skipped example $name: it needs PROGNOS_DATA"
+                return
+            fi
+            args=(--data "$PROGNOS_DATA/skab" --out "$scratch/pump_anomaly")
             ;;
         *)
             echo "example $name: say here with which arguments it runs" >&2

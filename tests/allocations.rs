@@ -7,10 +7,13 @@ use counting_allocator::allocations_once;
 use linfa::{DatasetBase, traits::Fit};
 use prognos::{
     decision::Decision,
-    detect::{MahalanobisDetector, PcaDetector},
+    detect::{
+        ExtendedIsolationForest, HistogramDetector, IsolationForest, Loda, MahalanobisDetector, NearestIsolation,
+        PcaDetector, SmoothedDetector,
+    },
     features::{FeatureTable, FeatureView},
     fleet::Fleet,
-    model::{AnomalyDetector, AnomalyScore, Assessment, RulRegressor},
+    model::{AnomalyDetector, AnomalyScore, Assessment, OnlineModel, RulRegressor},
     pipeline::Pipeline,
     quantity::{LifeUnit, Timestamp},
     rul::{GradientBoosting, RidgeRul, RulLabels},
@@ -181,7 +184,41 @@ fn models_assess_rows_without_allocating() {
     let table = DatasetBase::new(table, ());
     detectors_allocate_nothing(&PcaDetector::params().fit(&table).unwrap(), &rows);
     detectors_allocate_nothing(&MahalanobisDetector::params().fit(&table).unwrap(), &rows);
+    let forest = IsolationForest::params().n_trees(20).rows_per_tree(64);
+    detectors_allocate_nothing(&forest.fit(&table).unwrap(), &rows);
+    let forest = ExtendedIsolationForest::params().n_trees(20).rows_per_tree(64);
+    detectors_allocate_nothing(&forest.fit(&table).unwrap(), &rows);
+    detectors_allocate_nothing(&NearestIsolation::params().n_sets(20).fit(&table).unwrap(), &rows);
+    detectors_allocate_nothing(&Loda::params().n_cuts(20).fit(&table).unwrap(), &rows);
+    detectors_allocate_nothing(&HistogramDetector::params().fit(&table).unwrap(), &rows);
     let trees = GradientBoosting::params().n_trees(20).n_ensembles(2);
     regressors_allocate_nothing(&trees.fit(&labelled).unwrap(), &rows);
     regressors_allocate_nothing(&RidgeRul::params().fit(&labelled).unwrap(), &rows);
+}
+
+#[test]
+fn moving_means_allocate_nothing_once_full() {
+    let (table, _, rows) = data();
+    let params = SmoothedDetector::params(MahalanobisDetector::params())
+        .rows(7)
+        .scores(5);
+    let model = params.fit(&DatasetBase::new(table, ())).unwrap();
+    let mut state = model.new_state();
+    let mut out = vec![0.0; model.schema().len()];
+    let mut ready = 0;
+    for (i, row) in rows
+        .iter()
+        .filter(|r| r.iter().all(|v| v.is_finite()))
+        .take(300)
+        .enumerate()
+    {
+        let x = FeatureView::new(model.schema(), row).unwrap();
+        let (n, outcome) = allocations_once(|| {
+            model.contributions_into(&state, x, &mut out).unwrap();
+            model.step(&mut state, x).unwrap()
+        });
+        assert!(n == 0 || i < 11, "row {i}: {n}");
+        ready += usize::from(outcome.ready().is_some());
+    }
+    assert!(ready > 200, "{ready}");
 }

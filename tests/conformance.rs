@@ -9,8 +9,12 @@ mod toy;
 use linfa::{DatasetBase, traits::Fit};
 use prognos::{
     detect::{
-        Adwin, AnyDetectorParams, BayesianChangePoint, Cusum, EwmaChart, LearningPolicy, LeftDiscord,
-        MahalanobisDetector, MewmaChart, PageHinkley, PcaDetector, Scaling, Side, Start,
+        Adwin, AnyDetectorParams, BayesianChangePoint, CopodDetector, Cusum, DensityClusters, EcodDetector, EwmaChart,
+        ExtendedIsolationForest, FusedDetector, GaussianMixtureDetector, HistogramDetector, IsolationForest,
+        KernelRegression, LaggedPca, LearningPolicy, LeftDiscord, LocalOutlierFactor, Loda, MahalanobisDetector,
+        MewmaChart, NearestIsolation, NearestNeighbours, NeighbourDistance, OneClassSvmDetector, PValueRule,
+        PageHinkley, PcaDetector, RarityRecordDetector, RobustMahalanobisDetector, Scaling, Side, SmoothedDetector,
+        Start,
     },
     features::FeatureTable,
     pipeline::{Pipeline, PipelineParams},
@@ -50,6 +54,135 @@ fn mahalanobis_detector() {
     let (train, rows) = suite::telemetry();
     let data = DatasetBase::new(train, ());
     suite::detector(|| MahalanobisDetector::params().fit(&data).unwrap(), &rows, Additive);
+}
+
+#[test]
+fn nearest_neighbours() {
+    let (train, rows) = suite::telemetry();
+    let data = DatasetBase::new(train, ());
+    let params = NearestNeighbours::params;
+    suite::detector(|| params().fit(&data).unwrap(), &rows, Additive);
+    let sampled = || params().distance(NeighbourDistance::Median).max_reference_rows(100);
+    suite::detector(|| sampled().fit(&data).unwrap(), &rows, Additive);
+}
+
+#[test]
+fn local_outlier_factor() {
+    let (train, rows) = suite::telemetry();
+    let data = DatasetBase::new(train, ());
+    let params = LocalOutlierFactor::params;
+    suite::detector(|| params().fit(&data).unwrap(), &rows, Additive);
+}
+
+#[test]
+fn density_clusters() {
+    let (train, rows) = suite::telemetry();
+    let data = DatasetBase::new(train, ());
+    let params = || DensityClusters::params().max_reference_rows(200);
+    suite::detector(|| params().fit(&data).unwrap(), &rows, Additive);
+}
+
+#[test]
+fn kernel_regression() {
+    let (train, rows) = suite::telemetry();
+    let data = DatasetBase::new(train, ());
+    let params = || KernelRegression::params().n_memory(50);
+    suite::detector(|| params().fit(&data).unwrap(), &rows, Additive);
+}
+
+#[test]
+fn isolation_forest() {
+    let (train, rows) = suite::telemetry();
+    let data = DatasetBase::new(train, ());
+    let params = IsolationForest::params().n_trees(20).rows_per_tree(64);
+    suite::detector(|| params.clone().fit(&data).unwrap(), &rows, Additive);
+}
+
+#[test]
+fn extended_isolation_forest() {
+    let (train, rows) = suite::telemetry();
+    let data = DatasetBase::new(train, ());
+    let params = ExtendedIsolationForest::params().n_trees(10).rows_per_tree(32);
+    suite::detector(|| params.clone().fit(&data).unwrap(), &rows, Additive);
+    suite::detector(|| params.clone().level(1).fit(&data).unwrap(), &rows, Additive);
+}
+
+#[test]
+fn nearest_isolation() {
+    let (train, rows) = suite::telemetry();
+    let data = DatasetBase::new(train, ());
+    let params = NearestIsolation::params().n_sets(20);
+    suite::detector(|| params.clone().fit(&data).unwrap(), &rows, Additive);
+}
+
+#[test]
+fn loda() {
+    let (train, rows) = suite::telemetry();
+    let data = DatasetBase::new(train, ());
+    suite::detector(|| Loda::params().n_cuts(30).fit(&data).unwrap(), &rows, Additive);
+}
+
+#[test]
+fn histogram_detector() {
+    let (train, rows) = suite::telemetry();
+    let data = DatasetBase::new(train, ());
+    suite::detector(|| HistogramDetector::params().fit(&data).unwrap(), &rows, Additive);
+}
+
+#[test]
+fn detectors_by_empirical_tails() {
+    let (train, rows) = suite::telemetry();
+    let data = DatasetBase::new(train, ());
+    suite::detector(|| EcodDetector::params().fit(&data).unwrap(), &rows, Additive);
+    suite::detector(|| CopodDetector::params().fit(&data).unwrap(), &rows, Additive);
+    let thinned = EcodDetector::params().max_values(64);
+    suite::detector(|| thinned.fit(&data).unwrap(), &rows, Additive);
+}
+
+#[test]
+fn robust_mahalanobis_detector() {
+    let (train, rows) = suite::telemetry();
+    let data = DatasetBase::new(train, ());
+    let params = RobustMahalanobisDetector::params().n_starts(4);
+    suite::detector(|| params.fit(&data).unwrap(), &rows, Additive);
+    let shrunk = params
+        .clone()
+        .support_fraction(0.75)
+        .shrinkage(0.1)
+        .fixed_threshold(30.0);
+    suite::detector(|| shrunk.fit(&data).unwrap(), &rows, Additive);
+}
+
+#[test]
+fn gaussian_mixture_detector() {
+    let (train, rows) = suite::telemetry();
+    let data = DatasetBase::new(train, ());
+    let params = GaussianMixtureDetector::params().n_components_by_bic(2);
+    suite::detector(|| params.fit(&data).unwrap(), &rows, Other);
+    let three = GaussianMixtureDetector::params().n_components(3).tolerance(1e-3);
+    suite::detector(|| three.fit(&data).unwrap(), &rows, Other);
+}
+
+#[test]
+fn one_class_svm_detector() {
+    let (train, rows) = suite::telemetry();
+    let data = DatasetBase::new(train, ());
+    let params = OneClassSvmDetector::params().max_rows(200);
+    suite::detector(|| params.fit(&data).unwrap(), &rows, Other);
+}
+
+#[test]
+fn lagged_pca() {
+    let (train, rows) = suite::telemetry();
+    let data = DatasetBase::new(train, ());
+    suite::stream_detector(
+        || LaggedPca::params().fit(&data).unwrap(),
+        || LaggedPca::params().n_lags(1).fit(&data).unwrap(),
+        &rows,
+        Additive,
+    );
+    let own_start = LaggedPca::params().scaling(Scaling::FirstRows(5)).n_components(3);
+    suite::detector(|| own_start.fit(&data).unwrap(), &rows, Additive);
 }
 
 #[test]
@@ -154,6 +287,64 @@ fn any_detector() {
     }
 }
 
+#[test]
+fn fused_detector() {
+    let (train, rows) = suite::telemetry();
+    let data = DatasetBase::new(train, ());
+    let params = || {
+        FusedDetector::params()
+            .member(MahalanobisDetector::params())
+            .member(PageHinkley::params().warm_up(5))
+    };
+    suite::stream_detector(
+        || params().fit(&data).unwrap(),
+        || params().rule(PValueRule::Bonferroni).fit(&data).unwrap(),
+        &rows,
+        Additive,
+    );
+}
+
+#[test]
+fn rarity_record_detector() {
+    let (train, rows) = suite::telemetry();
+    let schema = train.schema().clone();
+    let data = DatasetBase::new(train, ());
+    let params = || RarityRecordDetector::params().warm_up(5).mean_rows(3);
+    suite::stream_detector(
+        || params().untrained(schema.clone()).unwrap(),
+        || params().silence(3).untrained(schema.clone()).unwrap(),
+        &rows,
+        Other,
+    );
+    // A memory in the file of the model makes it large: the file is left to the detectors with small ones.
+    let warm = || params().start(Start::Trained).learning(LearningPolicy::WhenNormal);
+    suite::online(|| warm().fit(&data).unwrap(), &rows);
+}
+
+#[test]
+fn smoothed_detector() {
+    let (train, rows) = suite::telemetry();
+    let data = DatasetBase::new(train, ());
+    let params = || {
+        SmoothedDetector::params(MahalanobisDetector::params())
+            .rows(4)
+            .scores(3)
+            .release(0.2)
+    };
+    suite::stream_detector(
+        || params().fit(&data).unwrap(),
+        || params().n_folds(3).fit(&data).unwrap(),
+        &rows,
+        Other,
+    );
+    // Around itself: an inner detector that warms up.
+    suite::detector(
+        || SmoothedDetector::params(params()).rows(2).scores(2).fit(&data).unwrap(),
+        &rows,
+        Other,
+    );
+}
+
 /// Lives that follow from the rows of [`suite::telemetry`], the first sensor above all.
 fn lives(table: FeatureTable) -> DatasetBase<FeatureTable, RulLabels> {
     let life = |row: &[f64]| (60.0 + 25.0 * row[0] - 10.0 * (row[2] - 200.0)).clamp(0.0, 120.0);
@@ -216,6 +407,18 @@ fn pipeline_with_a_detector_that_remembers() {
     let detector = EwmaChart::params().learning(LearningPolicy::WhenNormal);
     let params = Pipeline::params().detector(detector);
     chain(&params, &chains::engines(6, 1), &chains::engines(2, 2));
+}
+
+#[test]
+fn pipeline_with_a_fusion() {
+    let detector = FusedDetector::params()
+        .member(PcaDetector::params())
+        .member(EwmaChart::params());
+    chain(
+        &Pipeline::params().detector(detector),
+        &chains::engines(6, 1),
+        &chains::engines(2, 2),
+    );
 }
 
 #[test]

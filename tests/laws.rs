@@ -4,11 +4,11 @@ mod chains;
 
 use prognos::{
     ErrorKind,
-    decision::{AlarmPolicy, AlarmTransition, Decision},
+    decision::{AlarmEventKind, AlarmPolicy, Decision},
     envelope,
     features::{FeatureSchema, FeatureView, telemetry},
     fleet::Fleet,
-    model::{Assessment, AssetFolds, OnlineModel, PersistentModel},
+    model::{AnomalyScore, Assessment, AssetFolds, OnlineModel, PersistentModel},
     pipeline::{Pipeline, PipelineState},
     preprocess::{RegimeNormalizer, Regimes, Standardizer},
     quantity::{LifeUnit, Seed, Timestamp},
@@ -156,19 +156,20 @@ proptest! {
             let time = Timestamp::from_secs(i as i64);
             // What a state remembers survives its bytes.
             state = envelope::decode(&encoded(&state)).unwrap();
-            let transition = policy.step(&mut state, time, anomalous);
+            let score = AnomalyScore { value: f64::from(u8::from(anomalous)), threshold: 0.5 };
+            let kind = policy.step(&mut state, time, score.into()).iter().map(|e| e.kind).next();
             let last = &rows[(i + 1).saturating_sub(n as usize)..=i];
             let high = last.iter().filter(|r| **r).count() as u32;
             let expected = match active {
-                false if high >= m => AlarmTransition::Raised,
-                true if high == 0 && !latched => AlarmTransition::Cleared,
-                _ => AlarmTransition::None,
+                false if high >= m => Some(AlarmEventKind::Raised),
+                true if high == 0 && !latched => Some(AlarmEventKind::Cleared),
+                _ => None,
             };
-            prop_assert_eq!(transition, expected);
-            match transition {
-                AlarmTransition::Raised => (active, since) = (true, Some(time)),
-                AlarmTransition::Cleared => (active, since) = (false, None),
-                AlarmTransition::None => {}
+            prop_assert_eq!(kind.filter(|_| !latched || expected.is_some()), expected);
+            match expected {
+                Some(AlarmEventKind::Raised) => (active, since) = (true, Some(time)),
+                Some(_) => (active, since) = (false, None),
+                None => {}
             }
             prop_assert_eq!(state.since(), since);
         }
@@ -270,8 +271,9 @@ proptest! {
                 }
                 Event::Acknowledge(machine) => {
                     if let (Some(a), Some(b)) = (live.state_mut(&machine), reference.get_mut(&machine)) {
-                        a.alarm_mut().acknowledge();
-                        b.alarm_mut().acknowledge();
+                        let now = Timestamp::from_secs(count[machine] as i64);
+                        a.alarm_mut().acknowledge(now);
+                        b.alarm_mut().acknowledge(now);
                     }
                 }
                 Event::Restart => {

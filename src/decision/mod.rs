@@ -2,7 +2,10 @@
 
 mod alarm;
 
-pub use alarm::{AlarmPolicy, AlarmState, AlarmTransition};
+pub use alarm::{
+    AlarmEvent, AlarmEventKind, AlarmEvents, AlarmInput, AlarmPolicy, AlarmStanding, AlarmState, Direction, LimitRule,
+    Severity, SeverityZones,
+};
 
 use crate::{
     model::{AnomalyScore, RulEstimate},
@@ -15,9 +18,9 @@ use std::{fmt, sync::Arc};
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub enum Decision {
-    /// No alarm is active.
+    /// No alarm stands.
     Normal(Condition),
-    /// An alarm is active.
+    /// An alarm stands, shelved or not.
     Alarm(Alarm),
 }
 
@@ -30,7 +33,7 @@ impl Decision {
         }
     }
 
-    /// The alarm, where one is active.
+    /// The alarm, where one stands.
     pub fn alarm(&self) -> Option<&Alarm> {
         match self {
             Self::Alarm(alarm) => Some(alarm),
@@ -66,19 +69,28 @@ pub struct Cause {
 /// The causes named at most.
 pub const MAX_CAUSES: usize = 3;
 
-/// An active alarm: what, since when, which sensors, and the life left.
+/// A standing alarm: what, since when, which sensors, and the life left.
 ///
 /// ```text
 /// alarm since cycle 241: score 3.10 over 1.94 (Ps30 41%, T50 22%, phi 11%), RUL 38 (29..47) cycles
 /// ```
 ///
-/// A machine that counts other units than cycles prints its age: `alarm since age 240.5 h`.
+/// A machine that counts other units than cycles prints its age: `alarm since age 240.5 h`. Of another severity than
+/// [`Severity::Alarm`], that one's name stands in front: `critical since cycle 241`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Alarm {
     /// Instant at which it was raised.
     pub since: Timestamp,
-    /// Whether this very row raised it.
+    /// Whether this very row raised it, or ended the shelving under which it was raised.
     pub raised_now: bool,
+    /// How grave it is.
+    pub severity: Severity,
+    /// Whether an operator has acknowledged it.
+    pub acknowledged: bool,
+    /// Whether its condition has gone, and it stands only for want of an acknowledgement.
+    pub returned: bool,
+    /// Whether it is shelved: not to be annunciated.
+    pub shelved: bool,
     /// Score and remaining life at this row.
     pub condition: Condition,
     /// The channels with the largest positive shares of this row's score, largest first.
@@ -97,11 +109,11 @@ impl fmt::Display for Alarm {
         match life_unit {
             LifeUnit::Cycles => {
                 let cycle = life_unit.between(Timestamp::default(), self.since);
-                write!(f, "alarm since cycle {cycle:.0}")?;
+                write!(f, "{} since cycle {cycle:.0}", self.severity)?;
             }
             _ => {
                 let age = age - life_unit.between(self.since, time);
-                write!(f, "alarm since age {age:.1} {life_unit}")?;
+                write!(f, "{} since age {age:.1} {life_unit}", self.severity)?;
             }
         }
         write!(f, ": score {:.2} over {:.2}", score.value, score.threshold)?;
@@ -138,6 +150,10 @@ mod tests {
         let alarm = |life_unit: LifeUnit, causes, rul| Alarm {
             since: life_unit.instant(241),
             raised_now: false,
+            severity: Severity::Alarm,
+            acknowledged: false,
+            returned: false,
+            shelved: false,
             condition: Condition {
                 time: life_unit.instant(245),
                 age: 244.5,

@@ -1,9 +1,11 @@
 //! The closed list of detectors: what a chain or a fusion may hold.
 
 use super::{
-    Adwin, AdwinParams, BayesianChangePoint, BayesianChangePointParams, Cusum, CusumParams, EwmaChart, EwmaChartParams,
-    LeftDiscord, LeftDiscordParams, MahalanobisDetector, MahalanobisParams, MewmaChart, MewmaChartParams, PageHinkley,
-    PageHinkleyParams, PcaDetector, PcaParams,
+    Adwin, AdwinParams, BayesianChangePoint, BayesianChangePointParams, Cusum, CusumParams, DensityClusters,
+    DensityClustersParams, EwmaChart, EwmaChartParams, KernelRegression, KernelRegressionParams, LeftDiscord,
+    LeftDiscordParams, LocalOutlierFactor, LocalOutlierFactorParams, MahalanobisDetector, MahalanobisParams,
+    MewmaChart, MewmaChartParams, NearestNeighbours, NearestNeighboursParams, PageHinkley, PageHinkleyParams,
+    PcaDetector, PcaParams, RarityRecordDetector, RarityRecordParams,
 };
 use crate::{
     envelope::Fingerprint,
@@ -182,15 +184,20 @@ macro_rules! detectors {
 }
 
 detectors! {
-    Pca: PcaParams => PcaDetector, "detect.pca";
-    Mahalanobis: MahalanobisParams => MahalanobisDetector, "detect.mahalanobis";
-    EwmaChart: EwmaChartParams => EwmaChart, "detect.ewma_chart";
-    Cusum: CusumParams => Cusum, "detect.cusum";
-    PageHinkley: PageHinkleyParams => PageHinkley, "detect.page_hinkley";
-    MewmaChart: MewmaChartParams => MewmaChart, "detect.mewma_chart";
     Adwin: AdwinParams => Adwin, "detect.adwin";
     BayesianChangePoint: BayesianChangePointParams => BayesianChangePoint, "detect.bayesian_change_point";
+    Cusum: CusumParams => Cusum, "detect.cusum";
+    DensityClusters: DensityClustersParams => DensityClusters, "detect.density_clusters";
+    EwmaChart: EwmaChartParams => EwmaChart, "detect.ewma_chart";
+    KernelRegression: KernelRegressionParams => KernelRegression, "detect.kernel_regression";
     LeftDiscord: LeftDiscordParams => LeftDiscord, "detect.left_discord";
+    LocalOutlierFactor: LocalOutlierFactorParams => LocalOutlierFactor, "detect.local_outlier_factor";
+    Mahalanobis: MahalanobisParams => MahalanobisDetector, "detect.mahalanobis";
+    MewmaChart: MewmaChartParams => MewmaChart, "detect.mewma_chart";
+    NearestNeighbours: NearestNeighboursParams => NearestNeighbours, "detect.nearest_neighbours";
+    PageHinkley: PageHinkleyParams => PageHinkley, "detect.page_hinkley";
+    Pca: PcaParams => PcaDetector, "detect.pca";
+    RarityRecord: RarityRecordParams => RarityRecordDetector, "detect.rarity_record";
 }
 
 impl AnyDetector {

@@ -49,7 +49,7 @@ const EXCLUDED: f64 = -8.0;
 /// stay within one history's length. Rows that the [`LearningPolicy`](super::LearningPolicy) keeps out are part of the
 /// latest stretch, but no stretch that holds one is found later.
 ///
-/// Rows are taken as evenly spaced; see [`crate::signal::EvenGrid`] for times that are not.
+/// The first scores come after two stretches. Rows are taken as evenly spaced; see [`crate::signal::EvenGrid`] for times that are not.
 ///
 /// # Missing values, cost
 ///
@@ -494,7 +494,7 @@ impl StreamScorer for DiscordScorer {
     }
 
     fn warm_up(&self) -> u32 {
-        self.settings.length.saturating_mul(4)
+        self.settings.length.saturating_mul(2)
     }
 
     fn score(&self, memory: &DiscordMemory, x: StreamRow<'_>) -> f64 {
@@ -631,7 +631,7 @@ mod tests {
                     .ready()
                     .is_some();
                 let Some(score) = discord.step(&mut state, x).unwrap().ready() else {
-                    assert!(t < 4 * m && !ready);
+                    assert!(t < 2 * m && !ready);
                     continue;
                 };
                 let expected = naive(&rows, t, m, history);

@@ -156,7 +156,9 @@ pub struct MahalanobisMetric {
 }
 
 impl MahalanobisMetric {
-    fn of_covariance(mut covariance: Array2<f64>, shrinkage: f64) -> Result<Self> {
+    /// # Errors
+    /// `NotConverged` where the shrunk covariance is singular.
+    pub(super) fn of_covariance(mut covariance: Array2<f64>, shrinkage: f64) -> Result<Self> {
         let width = covariance.nrows();
         let mean_variance = covariance.diag().iter().sum::<f64>() / width as f64;
         for ((i, j), c) in covariance.indexed_iter_mut() {
@@ -177,6 +179,12 @@ impl MahalanobisMetric {
             shrinkage,
             whitening: inverse_lower(&lower),
         })
+    }
+
+    /// `ln det S`.
+    pub(super) fn log_det(&self) -> f64 {
+        let diagonal = (0..self.width).map(|i| self.whitening.get(i * (i + 3) / 2).copied().unwrap_or(1.0));
+        -2.0 * diagonal.map(libm::log).sum::<f64>()
     }
 
     /// Calls `each` with every row of `W` and its product with `z`.

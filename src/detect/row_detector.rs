@@ -272,7 +272,7 @@ impl<S: RowScorer> RowDetector<S> {
     }
 
     #[inline]
-    fn usable<T>(&self, x: FeatureView<'_>, f: impl FnOnce(&Self, &[f64]) -> T) -> Result<Assessment<T>> {
+    pub(super) fn usable<T>(&self, x: FeatureView<'_>, f: impl FnOnce(&Self, &[f64]) -> T) -> Result<Assessment<T>> {
         self.schema.expect(x.schema())?;
         Ok(match UnusableReason::of_values(x.values()) {
             Some(reason) => Assessment::Unusable(reason),

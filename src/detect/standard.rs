@@ -45,24 +45,37 @@ impl Standard {
             centre: Vec::new(),
             scale: Vec::new(),
         };
-        for j in 0..n_columns {
-            let column = || rows.iter().filter_map(|r| r.get(j).copied());
-            let largest = column().fold(0.0, |m: f64, x| m.max(x.abs()));
-            // A power of two that keeps squares and sums in range; exact for every value that matters.
-            let unit = match largest {
-                m if m > 1e150 => power_of_two(-600),
-                m if m < 1e-150 => power_of_two(600),
-                _ => 1.0,
-            };
-            let mean = column().map(|x| x * unit).sum::<f64>() / n;
-            let (mut square, mut rest) = (0.0, 0.0);
-            for x in column() {
+        // Each pass goes through memory in order; the sums of a column are taken in the order of rows.
+        let mut largest = vec![0.0_f64; n_columns];
+        for row in rows {
+            largest.iter_mut().zip(*row).for_each(|(m, x)| *m = m.max(x.abs()));
+        }
+        // A power of two that keeps squares and sums in range; exact for every value that matters.
+        let unit = |&m: &f64| match m {
+            m if m > 1e150 => power_of_two(-600),
+            m if m < 1e-150 => power_of_two(600),
+            _ => 1.0,
+        };
+        let units: Vec<f64> = largest.iter().map(unit).collect();
+        let mut means = vec![0.0; n_columns];
+        for row in rows {
+            let columns = means.iter_mut().zip(*row).zip(&units);
+            columns.for_each(|((sum, x), unit)| *sum += x * unit);
+        }
+        means.iter_mut().for_each(|m| *m /= n);
+        // Sums of squares, and of what rounding left in the mean.
+        let mut sums = vec![(0.0, 0.0); n_columns];
+        for row in rows {
+            for ((((square, rest), x), unit), mean) in sums.iter_mut().zip(*row).zip(&units).zip(&means) {
                 let d = x * unit - mean;
-                square += d * d;
-                rest += d;
+                *square += d * d;
+                *rest += d;
             }
-            // What rounding left in the mean is taken out again.
-            let deviation = (((square - rest * rest / n) / (n - 1.0)).max(0.0)).sqrt();
+        }
+        for (j, (((&(square, rest), unit), mean), largest)) in
+            sums.iter().zip(&units).zip(&means).zip(&largest).enumerate()
+        {
+            let deviation = f64::max((square - rest * rest / n) / (n - 1.0), 0.0).sqrt();
             let scale = deviation / unit;
             if deviation > CONSTANT * largest * unit && scale >= f64::MIN_POSITIVE {
                 p.columns.push(j as u32);

@@ -6,15 +6,30 @@ use crate::{
     model::AssetFolds,
     quantity::Seed,
 };
+use std::fmt;
 
 /// How a threshold is found: parameters that every detector shares, unchecked.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub(super) struct ThresholdParams {
     pub false_alarm_rate: f64,
     pub n_folds: usize,
     pub seed: Seed,
     /// This threshold, and no folds.
     pub fixed: Option<f64>,
+}
+
+/// A setting that is not made is not told: files of models say the parameters in these words.
+impl fmt::Debug for ThresholdParams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = f.debug_struct("ThresholdParams");
+        text.field("false_alarm_rate", &self.false_alarm_rate)
+            .field("n_folds", &self.n_folds)
+            .field("seed", &self.seed);
+        if let Some(fixed) = self.fixed {
+            text.field("fixed", &fixed);
+        }
+        text.finish()
+    }
 }
 
 impl Default for ThresholdParams {

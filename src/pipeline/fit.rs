@@ -4,6 +4,7 @@ use super::{
     Pipeline, PipelineParams, RulParams,
     front::{FrontEnd, Specs},
     kinds::RulModel,
+    one_sided::OneSided,
 };
 use crate::{
     diagnose::{HealthIndices, LabelledRow},
@@ -64,6 +65,15 @@ impl PipelineParams {
         }
         let input = self.input_schema(fleet)?;
         self.check_rows_fit_spans(fleet)?;
+        for (channel, _) in &self.one_sided {
+            if !input.features().iter().any(|f| f.channel == *channel) {
+                return Err(Error::parameter(
+                    "one_sided",
+                    "a channel of the fleet",
+                    format!("`{channel}`"),
+                ));
+            }
+        }
         let job = Job {
             params: self,
             input: &input,
@@ -97,7 +107,9 @@ impl PipelineParams {
             _ => None,
         };
         tell("detector");
-        let detector = self.detector.fit(job.healthy_table(&front, &all)?)?;
+        let healthy = job.healthy_table(&front, &all)?;
+        let one_sided = OneSided::fit(&self.one_sided, &healthy)?;
+        let detector = self.detector.fit(healthy)?;
         let seed = match &self.rul {
             Some(rul) => Some(rul.labels()?.seed.0),
             None => None,
@@ -124,6 +136,7 @@ impl PipelineParams {
             detector,
             rul,
             alarm: self.alarm,
+            one_sided,
             provenance,
             cause_names: Vec::new(),
             cause_of_feature: Vec::new(),

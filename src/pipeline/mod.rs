@@ -13,20 +13,20 @@ mod cross_validation;
 mod fit;
 mod front;
 mod kinds;
+mod one_sided;
 mod params;
 mod persist;
 mod run;
 
 pub use cross_validation::{CrossValidation, HeldOutRow};
 pub use fit::Progress;
-pub use kinds::RulParams;
+pub use kinds::{ChainDetectorParams, RulParams};
 pub use params::PipelineParams;
 pub use persist::PipelineRecord;
 pub use run::{PipelineScratch, PipelineState};
 
 use crate::{
     decision::AlarmPolicy,
-    detect::AnyDetector,
     envelope::{Fingerprint, Provenance},
     error::Result,
     features::{FeatureSchema, WaveformExtractor},
@@ -34,7 +34,8 @@ use crate::{
     quantity::LifeUnit,
 };
 use front::FrontEnd;
-use kinds::RulModel;
+use kinds::{ChainDetector, RulModel};
+use one_sided::OneSided;
 use std::{path::Path, sync::Arc};
 
 /// A fitted chain from row to decision: itself an [`OnlineModel`](crate::model::OnlineModel) that takes raw rows with
@@ -74,9 +75,10 @@ pub struct Pipeline {
     /// Where rows come from waveform windows.
     extractor: Option<WaveformExtractor>,
     front: FrontEnd,
-    detector: AnyDetector,
+    detector: ChainDetector,
     rul: Option<RulModel>,
     alarm: AlarmPolicy,
+    one_sided: Option<OneSided>,
     provenance: Provenance,
     /// Names of the channels contributions are summed over, and the channel of each detector feature.
     cause_names: Vec<Arc<str>>,

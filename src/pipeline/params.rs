@@ -1,9 +1,9 @@
 //! The unfitted chain.
 
-use super::RulParams;
+use super::{ChainDetectorParams, RulParams};
 use crate::{
-    decision::AlarmPolicy,
-    detect::{AnyDetectorParams, PcaDetector},
+    decision::{AlarmPolicy, Direction},
+    detect::PcaDetector,
     diagnose::HealthIndicesParams,
     error::{Error, Result},
     features::{TelemetrySpec, WaveformExtractor, telemetry},
@@ -17,13 +17,14 @@ pub struct PipelineParams {
     pub(super) regimes: Regimes,
     pub(super) health_indices: Option<(HealthIndicesParams, TelemetrySpec)>,
     pub(super) features: TelemetrySpec,
-    pub(super) detector: AnyDetectorParams,
+    pub(super) detector: ChainDetectorParams,
     pub(super) detector_features: TelemetrySpec,
     pub(super) healthy_share: f64,
     pub(super) rul: Option<RulParams>,
     pub(super) min_label_correlation: f64,
     pub(super) training_rows: usize,
     pub(super) alarm: AlarmPolicy,
+    pub(super) one_sided: Vec<(String, Direction)>,
 }
 
 impl Default for PipelineParams {
@@ -40,6 +41,7 @@ impl Default for PipelineParams {
             min_label_correlation: 0.0,
             training_rows: 16_000,
             alarm: AlarmPolicy::default(),
+            one_sided: Vec::new(),
         }
     }
 }
@@ -76,7 +78,7 @@ impl PipelineParams {
 
     /// The anomaly detector.
     #[must_use]
-    pub fn detector(mut self, detector: impl Into<AnyDetectorParams>) -> Self {
+    pub fn detector(mut self, detector: impl Into<ChainDetectorParams>) -> Self {
         self.detector = detector.into();
         self
     }
@@ -123,6 +125,18 @@ impl PipelineParams {
     #[must_use]
     pub fn alarm(mut self, policy: AlarmPolicy) -> Self {
         self.alarm = policy;
+        self
+    }
+
+    /// Only deviations of `channel` to one side count for alarms: a temperature below the usual is none.
+    ///
+    /// Where a feature of the channel lies on the other side of its mean over healthy training rows, its share is taken off
+    /// the score that the alarm sees: `score * (1 - share)`, shares being those of [`Cause`](crate::decision::Cause). The
+    /// score of the [`Condition`](crate::decision::Condition) stays the detector's. Of two rules for a channel the later
+    /// holds.
+    #[must_use]
+    pub fn one_sided(mut self, channel: impl Into<String>, direction: Direction) -> Self {
+        self.one_sided.push((channel.into(), direction));
         self
     }
 
@@ -176,12 +190,21 @@ impl PipelineParams {
         let mut put = |name: &str, value: String| all.insert(name.to_owned(), value);
         put("regimes", format!("{:?}", self.regimes));
         put("features", format!("{:?}", self.features));
-        put("detector", format!("{:?}", self.detector));
+        put(
+            "detector",
+            match &self.detector {
+                ChainDetectorParams::Single(p) => format!("{p:?}"),
+                ChainDetectorParams::Fused(p) => format!("{p:?}"),
+            },
+        );
         put("detector_features", format!("{:?}", self.detector_features));
         put("healthy_share", self.healthy_share.to_string());
         put("min_label_correlation", self.min_label_correlation.to_string());
         put("training_rows", self.training_rows.to_string());
         put("alarm", format!("{:?}", self.alarm));
+        if !self.one_sided.is_empty() {
+            put("one_sided", format!("{:?}", self.one_sided));
+        }
         if let Some(indices) = &self.health_indices {
             put("health_indices", format!("{indices:?}"));
         }

@@ -3,15 +3,16 @@
 use super::{
     Pipeline,
     front::{FrontEnd, FrontEndRecord},
-    kinds::{RulModel, RulRecord},
+    kinds::{ChainDetector, RulModel, RulRecord},
+    one_sided::OneSided,
 };
 use crate::{
     decision::AlarmPolicy,
-    detect::{AnyDetector, AnyDetectorRecord},
+    detect::{AnyDetectorRecord, FusionRecord},
     envelope::{Fingerprint, Provenance},
     error::{Error, Result},
     features::{FeatureExtractor, WaveformExtractor},
-    model::{OnlineModel, PersistentModel},
+    model::PersistentModel,
     quantity::LifeUnit,
 };
 use serde::{Deserialize, Serialize};
@@ -22,9 +23,16 @@ pub struct PipelineRecord {
     life_unit: LifeUnit,
     extractor: Option<WaveformExtractor>,
     front: FrontEndRecord,
-    detector: AnyDetectorRecord,
+    /// The detector where it is a single one.
+    detector: Option<AnyDetectorRecord>,
+    /// The detector where it is a fusion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fused: Option<FusionRecord>,
     rul: Option<RulRecord>,
     alarm: AlarmPolicy,
+    /// Not written where there is none, so that such a chain keeps its bytes and its fingerprint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    one_sided: Option<OneSided>,
 }
 
 impl PersistentModel for Pipeline {
@@ -38,13 +46,16 @@ impl PersistentModel for Pipeline {
     }
 
     fn to_persisted(&self) -> PipelineRecord {
+        let (detector, fused) = self.detector.to_records();
         PipelineRecord {
             life_unit: self.life_unit,
             extractor: self.extractor.clone(),
             front: self.front.to_record(),
-            detector: self.detector.to_record(),
+            detector,
+            fused,
             rul: self.rul.as_ref().map(RulModel::to_record),
             alarm: self.alarm,
+            one_sided: self.one_sided.clone(),
         }
     }
 
@@ -54,13 +65,17 @@ impl PersistentModel for Pipeline {
             .check()
             .map_err(|e| Error::persistence(format!("pipeline: {e}")))?;
         let front = FrontEnd::from_record(r.front)?;
-        let detector = AnyDetector::from_record(r.detector)?;
+        let detector = ChainDetector::from_records(r.detector, r.fused)?;
         if detector.schema() != front.detector_features.schema() {
             return broken("expected a detector of the front end's features");
         }
         let rul = r.rul.map(RulModel::from_record).transpose()?;
         if rul.as_ref().is_some_and(|m| m.schema() != front.features.schema()) {
             return broken("expected a regressor of the front end's features");
+        }
+        let mut one_sided = r.one_sided;
+        if let Some(rules) = &mut one_sided {
+            rules.bind(front.detector_features.schema())?;
         }
         if r.extractor.as_ref().is_some_and(|x| x.schema() != front.input()) {
             return broken("expected an extractor of the front end's rows");
@@ -73,6 +88,7 @@ impl PersistentModel for Pipeline {
             detector,
             rul,
             alarm: r.alarm,
+            one_sided,
             provenance: Provenance::default(),
             cause_names: Vec::new(),
             cause_of_feature: Vec::new(),

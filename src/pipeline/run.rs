@@ -3,14 +3,17 @@
 use super::{
     Pipeline,
     front::{FrontScratch, FrontState},
+    kinds::ChainDetectorState,
 };
 use crate::{
-    decision::{Alarm, AlarmState, AlarmTransition, Cause, Condition, Decision, MAX_CAUSES},
-    detect::AnyDetectorState,
+    decision::{
+        Alarm, AlarmEventKind, AlarmEvents, AlarmInput, AlarmStanding, AlarmState, Cause, Condition, Decision,
+        MAX_CAUSES,
+    },
     envelope::Fingerprint,
     error::{Error, Result},
     features::{FeatureSchema, FeatureView},
-    model::{AnomalyDetector, Assessment, OnlineModel, UnusableReason},
+    model::{Assessment, OnlineModel, UnusableReason},
     quantity::Timestamp,
     signal::AssetHistory,
 };
@@ -24,7 +27,7 @@ pub struct PipelineState {
     born: Option<Timestamp>,
     last: Option<Timestamp>,
     front: FrontState,
-    detector: AnyDetectorState,
+    detector: ChainDetectorState,
     alarm: AlarmState,
 }
 
@@ -34,7 +37,12 @@ impl PipelineState {
         self.last
     }
 
-    /// The machine's alarm; to acknowledge a latched one.
+    /// The machine's alarm.
+    pub fn alarm(&self) -> &AlarmState {
+        &self.alarm
+    }
+
+    /// The machine's alarm, to acknowledge or to shelve it.
     pub fn alarm_mut(&mut self) -> &mut AlarmState {
         &mut self.alarm
     }
@@ -49,6 +57,8 @@ pub struct PipelineScratch {
     has_features: bool,
     contributions: Vec<f64>,
     by_cause: Vec<f64>,
+    /// Of the last row.
+    events: AlarmEvents,
 }
 
 impl PipelineScratch {
@@ -56,6 +66,12 @@ impl PipelineScratch {
     /// one is not defined yet; `None` where that row could not be used.
     pub fn features(&self) -> Option<&[f64]> {
         self.has_features.then_some(self.front.features.as_slice())
+    }
+
+    /// What the row last stepped with these buffers did to the machine's alarm, in order, with causes; of a row that could
+    /// not be used, too. Most rows do nothing.
+    pub fn events(&self) -> &AlarmEvents {
+        &self.events
     }
 }
 
@@ -68,6 +84,7 @@ impl Pipeline {
             has_features: false,
             contributions: vec![0.0; self.cause_of_feature.len()],
             by_cause: vec![0.0; self.cause_names.len()],
+            events: AlarmEvents::default(),
         }
     }
 
@@ -79,7 +96,11 @@ impl Pipeline {
         }
     }
 
-    /// [`OnlineModel::step`] with the caller's buffers: nothing is allocated once the machine's windows are full.
+    /// [`OnlineModel::step`] with the caller's buffers: nothing is allocated once the machine's windows are full. What
+    /// happened to the alarm is in [`PipelineScratch::events`].
+    ///
+    /// A row that is unusable for its missing readings leaves the state as it was, but for two things of the alarm: a
+    /// policy that [watches sensors](crate::decision::AlarmPolicy::watches_sensors) counts it, and a shelving may end by it.
     ///
     /// # Errors
     /// `SchemaMismatch` for a row of another schema, `InvalidInput` for one without an instant, `StateMismatch` for a
@@ -91,6 +112,7 @@ impl Pipeline {
         scratch: &mut PipelineScratch,
     ) -> Result<Assessment<Decision>> {
         scratch.has_features = false;
+        scratch.events = AlarmEvents::default();
         if scratch.model != self.fingerprint {
             return Err(Error::state(
                 "scratch",
@@ -99,13 +121,7 @@ impl Pipeline {
             ));
         }
         self.schema().expect(x.schema())?;
-        if state.model != self.fingerprint {
-            return Err(Error::state(
-                "state",
-                format!("one of model {}", self.fingerprint),
-                format!("one of {}", state.model),
-            ));
-        }
+        self.check_state(state)?;
         let time = x.time().ok_or_else(|| Error::input("row", "an instant", "none"))?;
         let born = state.born.unwrap_or(time);
         if state.last.is_some_and(|last| time <= last) || time < born {
@@ -113,6 +129,9 @@ impl Pipeline {
         }
         let age = self.life_unit.between(born, time);
         if let Err(reason) = self.front.step(&mut state.front, age, x.values(), &mut scratch.front)? {
+            if reason != UnusableReason::TimeNotIncreasing {
+                scratch.events = self.alarm.step(&mut state.alarm, time, AlarmInput::Missing);
+            }
             return Ok(Assessment::Unusable(reason));
         }
         scratch.has_features = true;
@@ -137,35 +156,82 @@ impl Pipeline {
             score,
             rul,
         };
-        let score = match self.detector.assess(&state.detector, view)? {
-            Assessment::Ready(score) => score,
-            other => {
-                self.detector.update(&mut state.detector, view)?;
-                return Ok(other.map(|score| Decision::Normal(condition(score))));
+        let outcome = 'decided: {
+            let score = match self.detector.assess(&state.detector, view)? {
+                Assessment::Ready(score) => score,
+                other => {
+                    let input = match other {
+                        Assessment::Unusable(_) => AlarmInput::Missing,
+                        _ => AlarmInput::Unjudged,
+                    };
+                    scratch.events = self.alarm.step(&mut state.alarm, time, input);
+                    break 'decided other.map(|score| Decision::Normal(condition(score)));
+                }
+            };
+            let condition = condition(score);
+            // A row of which less than the detector's longest span is known counts for no alarm: the threshold was learnt of
+            // others.
+            let settled = self.front.is_settled(&state.front);
+            let mut knows_contributions = false;
+            let input = match &self.one_sided {
+                _ if !settled => AlarmInput::Unjudged,
+                Some(rules) => {
+                    self.detector
+                        .contributions_into(&state.detector, view, &mut scratch.contributions)?;
+                    knows_contributions = true;
+                    AlarmInput::Score(rules.counted(score, view.values(), &scratch.contributions))
+                }
+                None => AlarmInput::Score(score),
+            };
+            scratch.events = self.alarm.step(&mut state.alarm, time, input);
+            let standing = state.alarm.since().zip(state.alarm.severity());
+            if standing.is_none() && !scratch.events.has_score() {
+                break 'decided Assessment::Ready(Decision::Normal(condition));
             }
+            if !knows_contributions {
+                self.detector
+                    .contributions_into(&state.detector, view, &mut scratch.contributions)?;
+            }
+            let causes = self.causes(&scratch.contributions, &mut scratch.by_cause);
+            scratch.events.set_causes(&causes);
+            let Some((since, severity)) = standing else {
+                break 'decided Assessment::Ready(Decision::Normal(condition));
+            };
+            let stands = state.alarm.standing();
+            Assessment::Ready(Decision::Alarm(Alarm {
+                since,
+                raised_now: scratch.events.has(AlarmEventKind::Raised),
+                severity,
+                acknowledged: stands == AlarmStanding::Acknowledged,
+                returned: stands == AlarmStanding::ReturnedUnacknowledged,
+                shelved: state.alarm.shelved_until().is_some(),
+                condition,
+                causes,
+            }))
         };
-        let condition = condition(score);
-        // A row of which less than the detector's longest span is known counts for no alarm: the threshold was learnt of
-        // others.
-        let transition = match self.front.is_settled(&state.front) {
-            true => self.alarm.step(&mut state.alarm, time, score.is_anomalous()),
-            false => AlarmTransition::None,
-        };
-        let Some(since) = state.alarm.since() else {
-            self.detector.update(&mut state.detector, view)?;
-            return Ok(Assessment::Ready(Decision::Normal(condition)));
-        };
-        self.detector
-            .contributions_into(&state.detector, view, &mut scratch.contributions)?;
         self.detector.update(&mut state.detector, view)?;
-        let causes = self.causes(&scratch.contributions, &mut scratch.by_cause);
-        let raised_now = transition == AlarmTransition::Raised;
-        Ok(Assessment::Ready(Decision::Alarm(Alarm {
-            since,
-            raised_now,
-            condition,
-            causes,
-        })))
+        Ok(outcome)
+    }
+
+    /// Tells the alarm that no row of the machine came by `time`: for a service whose machines may fall silent. Gives what
+    /// happened: the sensor may be lost, a shelving may end. Nothing else changes.
+    ///
+    /// # Errors
+    /// `StateMismatch` for a state of another chain.
+    pub fn no_row(&self, state: &mut PipelineState, time: Timestamp) -> Result<AlarmEvents> {
+        self.check_state(state)?;
+        Ok(self.alarm.step(&mut state.alarm, time, AlarmInput::Missing))
+    }
+
+    fn check_state(&self, state: &PipelineState) -> Result<()> {
+        match state.model == self.fingerprint {
+            true => Ok(()),
+            false => Err(Error::state(
+                "state",
+                format!("one of model {}", self.fingerprint),
+                format!("one of {}", state.model),
+            )),
+        }
     }
 
     /// The channels that raised the score most.
