@@ -21,7 +21,12 @@ use linfa::{DatasetBase, ParamGuard, traits::Fit};
 use ndarray::Array2;
 use prognos::{
     Result,
-    detect::{MahalanobisDetector, PcaDetector, RowAlgorithm, RowDetectorParams},
+    detect::{
+        CopodDetector, DensityClusters, EcodDetector, ExtendedIsolationForest, GaussianMixtureDetector,
+        HistogramDetector, IsolationForest, KernelRegression, LocalOutlierFactor, Loda, MahalanobisDetector,
+        NearestIsolation, NearestNeighbours, OneClassSvmDetector, PcaDetector, RobustMahalanobisDetector, RowAlgorithm,
+        RowDetectorParams,
+    },
     evaluate::{average_precision, roc_auc},
     features::{FeatureSchema, FeatureTable},
     model::{AnomalyScore, Assessment, OnlineModel},
@@ -103,7 +108,25 @@ fn methods() -> Vec<Method> {
             scores_of(outcomes?)
         }),
     };
-    vec![pca, method("Mahalanobis", false, MahalanobisDetector::params())]
+    vec![
+        pca,
+        method("Mahalanobis", false, MahalanobisDetector::params()),
+        method("robust Mahalanobis (MCD)", true, RobustMahalanobisDetector::params()),
+        method("Gaussian mixture", true, GaussianMixtureDetector::params()),
+        method("ECOD", false, EcodDetector::params()),
+        method("COPOD", false, CopodDetector::params()),
+        method("histograms (HBOS)", false, HistogramDetector::params()),
+        method("LODA", true, Loda::params()),
+        method("isolation forest", true, IsolationForest::params()),
+        method("extended isolation forest", true, ExtendedIsolationForest::params()),
+        method("nearest isolation (INNE)", true, NearestIsolation::params()),
+        // A row is its own nearest: the fifth of the others counts.
+        method("nearest neighbours", true, NearestNeighbours::params().n_neighbors(6)),
+        method("local outlier factor", true, LocalOutlierFactor::params()),
+        method("density clusters (DBSCAN)", true, DensityClusters::params()),
+        method("one-class SVM", true, OneClassSvmDetector::params()),
+        method("kernel regression (AAKR)", true, KernelRegression::params()),
+    ]
 }
 
 /// Mean and, of several, standard deviation.
