@@ -90,7 +90,12 @@ fn many_rows<A: RowAlgorithm>(
 fn detectors_of_many_rows(c: &mut Criterion) {
     let data = table(100_000);
     many_rows(c, "IsolationForest", &IsolationForest::params(), &data);
-    many_rows(c, "ExtendedIsolationForest", &ExtendedIsolationForest::params(), &data);
+    many_rows(
+        c,
+        "ExtendedIsolationForest of level 1",
+        &ExtendedIsolationForest::params().level(1),
+        &data,
+    );
     many_rows(c, "NearestIsolation", &NearestIsolation::params(), &data);
     many_rows(c, "Loda", &Loda::params(), &data);
     many_rows(c, "HistogramDetector", &HistogramDetector::params(), &data);

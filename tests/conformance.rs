@@ -10,15 +10,15 @@ use linfa::{DatasetBase, traits::Fit};
 use prognos::{
     detect::{
         Adwin, AnyDetectorParams, BayesianChangePoint, CopodDetector, Cusum, DensityClusters, EcodDetector, EwmaChart,
-        ExtendedIsolationForest, FusedDetector, GaussianMixtureDetector, HistogramDetector, IsolationForest,
-        KernelRegression, LaggedPca, LearningPolicy, LeftDiscord, LocalOutlierFactor, Loda, MahalanobisDetector,
-        MewmaChart, NearestIsolation, NearestNeighbours, NeighbourDistance, OneClassSvmDetector, PValueRule,
-        PageHinkley, PcaDetector, RarityRecordDetector, RobustMahalanobisDetector, Scaling, Side, SmoothedDetector,
-        Start,
+        ExtendedIsolationForest, FusedDetector, GaussianMixtureDetector, HalfSpaceTrees, HistogramDetector,
+        IsolationForest, KernelRegression, LaggedPca, LearningPolicy, LeftDiscord, LocalOutlierFactor, Loda,
+        MahalanobisDetector, MewmaChart, NearestIsolation, NearestNeighbours, NeighbourDistance, OneClassSvmDetector,
+        OnlineIsolationForest, PValueRule, PageHinkley, PcaDetector, RandomCutForest, RarityRecordDetector,
+        RobustMahalanobisDetector, Scaling, Side, SmoothedDetector, Start,
     },
     features::FeatureTable,
     pipeline::{Pipeline, PipelineParams},
-    quantity::LifeUnit,
+    quantity::{LifeUnit, Seed},
     rul::{GradientBoosting, RidgeRul, RulLabels},
     signal::FleetHistory,
 };
@@ -343,6 +343,60 @@ fn smoothed_detector() {
         &rows,
         Other,
     );
+}
+
+#[test]
+fn half_space_trees() {
+    let (train, rows) = suite::telemetry();
+    let schema = train.schema().clone();
+    let data = DatasetBase::new(train, ());
+    let params = || HalfSpaceTrees::params().n_trees(10).height(5).window_size(10);
+    suite::stream_detector(
+        || params().fit(&data).unwrap(),
+        || params().seed(Seed(1)).fit(&data).unwrap(),
+        &rows,
+        Additive,
+    );
+    let own_start = || params().scaling(Scaling::FirstRows(5)).fixed_threshold(0.5);
+    suite::detector(|| own_start().untrained(schema.clone()).unwrap(), &rows, Additive);
+    let warm = || params().start(Start::Trained).learning(LearningPolicy::WhenNormal);
+    suite::detector(|| warm().fit(&data).unwrap(), &rows, Additive);
+}
+
+#[test]
+fn random_cut_forest() {
+    let (train, rows) = suite::telemetry();
+    let schema = train.schema().clone();
+    let data = DatasetBase::new(train, ());
+    let params = || RandomCutForest::params().n_trees(10).sample_size(16).shingle(2);
+    suite::stream_detector(
+        || params().fit(&data).unwrap(),
+        || params().seed(Seed(1)).fit(&data).unwrap(),
+        &rows,
+        Additive,
+    );
+    let own_start = || params().scaling(Scaling::FirstRows(5)).fixed_threshold(2.0);
+    suite::detector(|| own_start().untrained(schema.clone()).unwrap(), &rows, Additive);
+    let warm = || params().start(Start::Trained).learning(LearningPolicy::WhenNormal);
+    suite::detector(|| warm().fit(&data).unwrap(), &rows, Additive);
+}
+
+#[test]
+fn online_isolation_forest() {
+    let (train, rows) = suite::telemetry();
+    let schema = train.schema().clone();
+    let data = DatasetBase::new(train, ());
+    let params = || OnlineIsolationForest::params().n_trees(20).window_size(32).leaf_size(2);
+    suite::stream_detector(
+        || params().fit(&data).unwrap(),
+        || params().seed(Seed(1)).fit(&data).unwrap(),
+        &rows,
+        Additive,
+    );
+    let own_start = || params().scaling(Scaling::FirstRows(5)).fixed_threshold(0.6);
+    suite::detector(|| own_start().untrained(schema.clone()).unwrap(), &rows, Additive);
+    let warm = || params().start(Start::Trained).learning(LearningPolicy::WhenNormal);
+    suite::detector(|| warm().fit(&data).unwrap(), &rows, Additive);
 }
 
 /// Lives that follow from the rows of [`suite::telemetry`], the first sensor above all.

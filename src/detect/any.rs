@@ -1,11 +1,17 @@
 //! The closed list of detectors: what a chain or a fusion may hold.
 
 use super::{
-    Adwin, AdwinParams, BayesianChangePoint, BayesianChangePointParams, Cusum, CusumParams, DensityClusters,
-    DensityClustersParams, EwmaChart, EwmaChartParams, KernelRegression, KernelRegressionParams, LeftDiscord,
-    LeftDiscordParams, LocalOutlierFactor, LocalOutlierFactorParams, MahalanobisDetector, MahalanobisParams,
-    MewmaChart, MewmaChartParams, NearestNeighbours, NearestNeighboursParams, PageHinkley, PageHinkleyParams,
-    PcaDetector, PcaParams, RarityRecordDetector, RarityRecordParams,
+    Adwin, AdwinParams, BayesianChangePoint, BayesianChangePointParams, CopodDetector, CopodParams, Cusum, CusumParams,
+    DensityClusters, DensityClustersParams, EcodDetector, EcodParams, EwmaChart, EwmaChartParams,
+    ExtendedIsolationForest, ExtendedIsolationForestParams, GaussianMixtureDetector, GaussianMixtureParams,
+    HalfSpaceTrees, HalfSpaceTreesParams, HistogramDetector, HistogramDetectorParams, IsolationForest,
+    IsolationForestParams, KernelRegression, KernelRegressionParams, LaggedPca, LaggedPcaParams, LeftDiscord,
+    LeftDiscordParams, LocalOutlierFactor, LocalOutlierFactorParams, Loda, LodaParams, MahalanobisDetector,
+    MahalanobisParams, MewmaChart, MewmaChartParams, NearestIsolation, NearestIsolationParams, NearestNeighbours,
+    NearestNeighboursParams, OneClassSvmDetector, OneClassSvmParams, OnlineIsolationForest,
+    OnlineIsolationForestParams, PageHinkley, PageHinkleyParams, PcaDetector, PcaParams, RandomCutForest,
+    RandomCutForestParams, RarityRecordDetector, RarityRecordParams, RobustMahalanobisDetector,
+    RobustMahalanobisParams,
 };
 use crate::{
     envelope::Fingerprint,
@@ -186,18 +192,32 @@ macro_rules! detectors {
 detectors! {
     Adwin: AdwinParams => Adwin, "detect.adwin";
     BayesianChangePoint: BayesianChangePointParams => BayesianChangePoint, "detect.bayesian_change_point";
+    Copod: CopodParams => CopodDetector, "detect.copod";
     Cusum: CusumParams => Cusum, "detect.cusum";
     DensityClusters: DensityClustersParams => DensityClusters, "detect.density_clusters";
+    Ecod: EcodParams => EcodDetector, "detect.ecod";
     EwmaChart: EwmaChartParams => EwmaChart, "detect.ewma_chart";
+    ExtendedIsolationForest: ExtendedIsolationForestParams => ExtendedIsolationForest, "detect.extended_isolation_forest";
+    GaussianMixture: GaussianMixtureParams => GaussianMixtureDetector, "detect.gaussian_mixture";
+    HalfSpaceTrees: HalfSpaceTreesParams => HalfSpaceTrees, "detect.half_space_trees";
+    Histogram: HistogramDetectorParams => HistogramDetector, "detect.histogram";
+    IsolationForest: IsolationForestParams => IsolationForest, "detect.isolation_forest";
     KernelRegression: KernelRegressionParams => KernelRegression, "detect.kernel_regression";
+    LaggedPca: LaggedPcaParams => LaggedPca, "detect.lagged_pca";
     LeftDiscord: LeftDiscordParams => LeftDiscord, "detect.left_discord";
     LocalOutlierFactor: LocalOutlierFactorParams => LocalOutlierFactor, "detect.local_outlier_factor";
+    Loda: LodaParams => Loda, "detect.loda";
     Mahalanobis: MahalanobisParams => MahalanobisDetector, "detect.mahalanobis";
     MewmaChart: MewmaChartParams => MewmaChart, "detect.mewma_chart";
+    NearestIsolation: NearestIsolationParams => NearestIsolation, "detect.nearest_isolation";
     NearestNeighbours: NearestNeighboursParams => NearestNeighbours, "detect.nearest_neighbours";
+    OneClassSvm: OneClassSvmParams => OneClassSvmDetector, "detect.one_class_svm";
+    OnlineIsolationForest: OnlineIsolationForestParams => OnlineIsolationForest, "detect.online_isolation_forest";
     PageHinkley: PageHinkleyParams => PageHinkley, "detect.page_hinkley";
     Pca: PcaParams => PcaDetector, "detect.pca";
+    RandomCutForest: RandomCutForestParams => RandomCutForest, "detect.random_cut_forest";
     RarityRecord: RarityRecordParams => RarityRecordDetector, "detect.rarity_record";
+    RobustMahalanobis: RobustMahalanobisParams => RobustMahalanobisDetector, "detect.robust_mahalanobis";
 }
 
 impl AnyDetector {

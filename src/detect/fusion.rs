@@ -2,9 +2,9 @@
 
 use super::{
     AnyDetector, AnyDetectorParams, AnyDetectorRecord, AnyDetectorState, ConformalPValues, PValueRule,
+    calibration::threshold::{ThresholdParams, folds_of},
     row_detector::check_places,
     standard::check_numbers,
-    threshold::{ThresholdParams, folds_of},
 };
 use crate::{
     envelope::Fingerprint,
@@ -412,8 +412,8 @@ impl OnlineModel for FusedDetector {
     fn step(&self, state: &mut FusionState, x: FeatureView<'_>) -> Result<Assessment<AnomalyScore>> {
         let outcome = self.assess(state, x)?;
         if !matches!(outcome, Assessment::Unusable(_)) {
-            let members = self.members.iter().zip(&mut state.members);
-            members.map(|(m, s)| m.detector.update(s, x)).collect::<Result<()>>()?;
+            let mut members = self.members.iter().zip(&mut state.members);
+            members.try_for_each(|(m, s)| m.detector.update(s, x))?;
         }
         Ok(outcome)
     }

@@ -1,9 +1,9 @@
 //! Detectors that look at one row by itself: what all of them share.
 
 use super::{
+    calibration::threshold::{ThresholdParams, TrainingRows},
     rows::Rows,
     standard::{Standard, StandardRecord, check_numbers},
-    threshold::{ThresholdParams, TrainingRows},
 };
 use crate::{
     envelope::Fingerprint,

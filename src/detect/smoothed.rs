@@ -1,10 +1,10 @@
 //! A detector that sees moving means instead of single rows.
 
 use super::{
+    calibration::threshold::{ThresholdParams, folds_of},
     recent_rows::RecentRows,
     row_detector::check_places,
     standard::{Row, check_numbers},
-    threshold::{ThresholdParams, folds_of},
 };
 use crate::{
     envelope::Fingerprint,

@@ -1,10 +1,10 @@
 //! Detectors that remember a machine's rows: what all of them share.
 
 use super::{
+    calibration::threshold::{ThresholdParams, folds_of},
     row_detector::check_places,
     rows::{Sequences, StreamRow},
     standard::{Row, Standard, StandardRecord, check_numbers},
-    threshold::{ThresholdParams, folds_of},
 };
 use crate::{
     envelope::Fingerprint,
@@ -774,8 +774,15 @@ impl<S: StreamScorer> OnlineModel for StreamDetector<S> {
     }
 }
 
-impl<S: StreamScorer> AnomalyDetector for StreamDetector<S> {
-    fn contributions_into(&self, state: &Self::State, x: FeatureView<'_>, out: &mut [f64]) -> Result<Assessment<()>> {
+impl<S: StreamScorer> StreamDetector<S> {
+    /// One number a feature by `fill`, which gets the scorer, the memory, the row and one zero a column of it.
+    pub(super) fn fill_features(
+        &self,
+        state: &StreamState<S::Memory>,
+        x: FeatureView<'_>,
+        out: &mut [f64],
+        fill: impl FnOnce(&S, &S::Memory, StreamRow<'_>, &mut [f64]),
+    ) -> Result<Assessment<()>> {
         check_places(out, self.schema.len())?;
         let z = match self.admit(state, x)? {
             Assessment::Ready(z) if self.is_warm(state) => z,
@@ -788,12 +795,18 @@ impl<S: StreamScorer> AnomalyDetector for StreamDetector<S> {
             time: x.time(),
         };
         if let Some(own) = out.get_mut(..z.len()) {
-            self.scorer.contributions_into(&state.memory, row, own);
+            fill(&self.scorer, &state.memory, row, own);
         }
         if let Units::Training(standard) = &self.units {
             standard.scatter(out);
         }
         Ok(Assessment::Ready(()))
+    }
+}
+
+impl<S: StreamScorer> AnomalyDetector for StreamDetector<S> {
+    fn contributions_into(&self, state: &Self::State, x: FeatureView<'_>, out: &mut [f64]) -> Result<Assessment<()>> {
+        self.fill_features(state, x, out, S::contributions_into)
     }
 }
 
