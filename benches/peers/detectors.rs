@@ -5,9 +5,9 @@ use linfa::{DatasetBase, ParamGuard, traits::Fit};
 use ndarray::Array2;
 use prognos::{
     detect::{
-        CopodDetector, EcodDetector, HistogramDetector, IsolationForest, LeftDiscord, LocalOutlierFactor,
-        NearestNeighbours, RowAlgorithm, RowDetectorParams, Scaling, StreamAlgorithm, StreamDetector,
-        StreamDetectorParams, StreamScorer, StreamState,
+        CopodDetector, EcodDetector, HalfSpaceTrees, HistogramDetector, IsolationForest, LeftDiscord,
+        LocalOutlierFactor, NearestNeighbours, OnlineIsolationForest, RandomCutForest, RowAlgorithm, RowDetectorParams,
+        Scaling, StreamAlgorithm, StreamDetector, StreamDetectorParams, StreamScorer, StreamState,
     },
     features::{FeatureSchema, FeatureTable, FeatureView},
     model::OnlineModel,
@@ -15,8 +15,9 @@ use prognos::{
     signal::Channel,
 };
 
-/// Columns of `table_<n>`.
+/// Columns of `table_<n>` and of `stream_<n>`.
 const TABLE: usize = 20;
+const STREAM: usize = 10;
 /// Rows of a `cycle_<n>` that are known before the first one that is timed.
 const KNOWN: usize = 2000;
 
@@ -39,6 +40,12 @@ pub const TASKS: &[Task] = &[
     }),
     Task::new("local_outlier_factor", "table_10000", 500 * TABLE, |x| {
         table(x, LocalOutlierFactor::params())
+    }),
+    Task::new("half_space_trees", "stream_100000", 1000 * STREAM, half_space_trees),
+    Task::new("cut_forest_1", "stream_10000", 300 * STREAM, |x| cut_forest(x, 1)),
+    Task::new("cut_forest_4", "stream_10000", 300 * STREAM, |x| cut_forest(x, 4)),
+    Task::new("online_isolation", "stream_100000", 500 * STREAM, |x| {
+        stream(x, untrained(OnlineIsolationForest::params().seed(Seed(1)), STREAM))
     }),
     Task::new("discord", "cycle_4000", KNOWN + 20, discord),
 ];
@@ -81,6 +88,28 @@ fn steps<S: StreamScorer>(d: &StreamDetector<S>, state: &mut StreamState<S::Memo
         let outcome = d.step(state, FeatureView::new(d.schema(), row).unwrap()).unwrap();
         outcome.ready().map_or(f64::NAN, |s| s.value)
     }));
+}
+
+/// All rows, from an empty memory on.
+fn stream<S: StreamScorer>(x: Vec<f64>, detector: StreamDetector<S>) -> Box<dyn Job> {
+    job(
+        (detector, x, Vec::new()),
+        |(detector, x, scores)| steps(detector, &mut detector.new_state(), x, scores),
+        |(.., scores)| scores.clone(),
+    )
+}
+
+/// The ranges of columns are those of the rows, as they are given to River.
+fn half_space_trees(x: Vec<f64>) -> Box<dyn Job> {
+    let params = HalfSpaceTrees::params().n_trees(10).height(8).window_size(250);
+    let params = params.seed(Seed(1)).fixed_threshold(0.0).check().unwrap();
+    let detector = params.fit(&data(x.clone(), STREAM)).unwrap();
+    stream(x, detector)
+}
+
+fn cut_forest(x: Vec<f64>, shingle: usize) -> Box<dyn Job> {
+    let params = RandomCutForest::params().n_trees(50).sample_size(256).shingle(shingle);
+    stream(x, untrained(params.seed(Seed(1)), STREAM))
 }
 
 /// The rows behind the known ones, of one column.
