@@ -24,7 +24,10 @@ fn cut_forest(x: Vec<f64>, shingle: usize) -> Box<dyn Job> {
     job(
         (shingle, rows(x), Vec::new()),
         |(shingle, x, scores)| {
-            let forest = Forest::builder(STREAM).shingle_size(*shingle).num_trees(50).capacity(256);
+            let forest = Forest::builder(STREAM)
+                .shingle_size(*shingle)
+                .num_trees(50)
+                .capacity(256);
             let mut forest = forest.seed(1).build().unwrap();
             scores.clear();
             scores.extend(x.chunks_exact(STREAM).map(|row| forest.update_and_score(row).unwrap()));
@@ -34,7 +37,11 @@ fn cut_forest(x: Vec<f64>, shingle: usize) -> Box<dyn Job> {
 }
 
 fn online_isolation(x: Vec<f64>) -> Box<dyn Job> {
-    let forest = OnlineIForest::builder(STREAM).num_trees(32).window_size(2048).max_leaf_samples(32).seed(1);
+    let forest = OnlineIForest::builder(STREAM)
+        .num_trees(32)
+        .window_size(2048)
+        .max_leaf_samples(32)
+        .seed(1);
     job(
         (forest, rows(x), Vec::new()),
         |(forest, x, scores)| {
