@@ -1,4 +1,4 @@
-//! The system's allocator, counting: for tests that hold that nothing is allocated.
+//! The system's allocator, counting: for tests that hold that nothing is allocated, and benchmarks that tell sizes.
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
@@ -7,20 +7,22 @@ use std::{
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+    static BYTES: Cell<u64> = const { Cell::new(0) };
 }
 
 /// The system's allocator, counting the calls of each thread.
 struct Counting;
 
-fn count() {
+fn count(n_bytes: usize) {
     // A thread may still free and allocate while its own variables go.
     let _ = ALLOCATIONS.try_with(|n| n.set(n.get() + 1));
+    let _ = BYTES.try_with(|n| n.set(n.get() + n_bytes as u64));
 }
 
 // SAFETY: every call goes to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
+        count(layout.size());
         unsafe { System.alloc(layout) }
     }
 
@@ -29,7 +31,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        count();
+        count(new_size);
         unsafe { System.realloc(ptr, layout, new_size) }
     }
 }
@@ -44,6 +46,15 @@ pub fn allocations_once<T>(of: impl FnOnce() -> T) -> (u64, T) {
     (ALLOCATIONS.get() - before, value)
 }
 
+/// Bytes asked for by this thread within one call.
+pub fn bytes_once<T>(of: impl FnOnce() -> T) -> u64 {
+    let before = BYTES.get();
+    let value = of();
+    let n = BYTES.get() - before;
+    drop(value);
+    n
+}
+
 /// Allocations of a second call.
 pub fn allocations(mut of: impl FnMut()) -> u64 {
     of();
@@ -55,4 +66,5 @@ fn the_counter_counts() {
     assert_eq!(allocations(|| drop(std::hint::black_box(vec![1.0; 10]))), 1);
     let mut v = std::hint::black_box(Vec::with_capacity(1));
     assert!(allocations_once(|| (0..100).for_each(|i| v.push(i))).0 > 0);
+    assert_eq!(bytes_once(|| vec![1_u64; 10]), 80);
 }
