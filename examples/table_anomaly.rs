@@ -68,13 +68,15 @@ struct Args {
 }
 
 type Data = DatasetBase<FeatureTable, ()>;
+/// The scores of all rows by a detector fitted on them.
+type Scores = dyn Fn(&Data, Seed) -> Result<Vec<f64>>;
 
 /// A detector with its settings.
 struct Method {
     name: &'static str,
     /// Whether its scores depend on the seed.
     drawn: bool,
-    scores: Box<dyn Fn(&Data, Seed) -> Result<Vec<f64>>>,
+    scores: Box<Scores>,
 }
 
 /// One that is fitted once, with a threshold that nobody looks at.
