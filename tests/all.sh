@@ -67,6 +67,7 @@ example() {
             args=(--out "$scratch/features.parquet")
             [ -z "${PROGNOS_DATA:-}" ] || args+=(--data "$PROGNOS_DATA/cmapss" --subset FD001)
             ;;
+        table_anomaly) args=(--generated --seeds 1) ;;
         bearing_diagnosis) [ -z "${PROGNOS_DATA:-}" ] || args=(--data "$PROGNOS_DATA/cwru") ;;
         stream_anomaly)
             if [ -z "${PROGNOS_DATA:-}" ]; then

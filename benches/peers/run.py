@@ -1,4 +1,4 @@
-"""Times this crate beside Python libraries; started by run.sh, which see.
+"""Times this crate beside other libraries; started by run.sh, which see.
 
 Both sides read the same arrays, run in turn (ours, peer, ours, peer, ..), and are compared pair by pair, so that what slows
 the machine slows both. A side's time is that of as many calls as take `LEAST_S` together.
@@ -21,11 +21,11 @@ import tasks
 LEAST_S = 0.05
 
 
-class Ours:
-    """The long-lived process of ours.rs."""
+class Program:
+    """The long-lived process of ours.rs, or of a peer's."""
 
     def __init__(self, executable, data):
-        self.data = data
+        self.name, self.data = executable, data
         self.process = subprocess.Popen([executable, "--serve", str(data)], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True)
 
@@ -33,10 +33,10 @@ class Ours:
         print(*words, file=self.process.stdin, flush=True)
         answer = self.process.stdout.readline()
         if not answer:
-            sys.exit(f"ours ended at: {' '.join(words)}")
+            sys.exit(f"{self.name} ended at: {' '.join(words)}")
         answer = json.loads(answer)
         if "error" in answer:
-            sys.exit(f"ours: {answer['error']}")
+            sys.exit(f"{self.name}: {answer['error']}")
         return answer
 
     def names(self):
@@ -84,12 +84,13 @@ def difference(ours, theirs):
     return float(np.nanmax(np.abs(ours - theirs) / np.where(size > 0, size, 1)))
 
 
-def compare(ours, task, peer, pairs):
+def compare(programs, task, peer, pairs):
     """One line of the table."""
+    ours, other = programs["ours"], programs[peer.program]
     run_ours = ours.load(task.ours)
     if isinstance(peer.call, str):
-        run_peer = ours.load(peer.call)
-        theirs = lambda: ours.values(peer.call)
+        run_peer = other.load(peer.call)
+        theirs = lambda: other.values(peer.call)
     else:
         call = peer.call(signals.load(ours.data, ours.input_of(task.ours)))
         run_peer, theirs = python_side(call), call
@@ -142,6 +143,7 @@ def markdown(line):
 def main():
     args = argparse.ArgumentParser(description=__doc__)
     args.add_argument("--ours", required=True)
+    args.add_argument("--rcf3", required=True, help="the program of rcf3's tasks")
     args.add_argument("--data", required=True, type=pathlib.Path)
     args.add_argument("--only", action="append", default=[], metavar="NAME")
     args.add_argument("--quick", action="store_true")
@@ -153,7 +155,8 @@ def main():
     # Arrays of another signals.py are not these.
     data = args.data / f"{zlib.crc32(pathlib.Path(signals.__file__).read_bytes()):08x}"
     data.mkdir(parents=True, exist_ok=True)
-    ours = Ours(args.ours, data)
+    ours = Program(args.ours, data)
+    programs = {"ours": ours, "rcf3": Program(args.rcf3, data)}
     there = set(ours.names())
     wanted = [t for t in tasks.TASKS if not args.only or any(f"{t.name}_".startswith(f"{o}_") for o in args.only)]
     if not wanted:
@@ -171,11 +174,12 @@ def main():
             continue
         signals.write(data, ours.input_of(task.ours))
         for peer in task.peers:
-            line = compare(ours, task, peer, pairs if not args.quick or not peer.slow else 3)
+            line = compare(programs, task, peer, pairs if not args.quick or not peer.slow else 3)
             print(json.dumps(line) if args.json else markdown(line), flush=True)
             mismatched += [f"{task.name} and {peer.name}"] if line["agrees"] is False else []
             missed += [f"{task.name} and {peer.name}"] if line["met"] is False else []
-            ours.ask("forget")
+            for program in programs.values():
+                program.ask("forget")
     if not args.json:
         print("\nOurs writes into buffers that its caller keeps. A peer that makes its result anew has no other way, and pays for it in "
               "its time.")

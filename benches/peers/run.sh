@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# This crate beside Python libraries, on the same arrays, one thread each, in turn: a table in Markdown.
+# This crate beside other libraries, on the same arrays, one thread each, in turn: a table in Markdown.
 #
 #   ./benches/peers/run.sh                     all tasks (some minutes)
 #   ./benches/peers/run.sh --quick             fewer pairs
@@ -8,7 +8,8 @@
 #   ./benches/peers/run.sh --strict            fails too where what is asked is missed
 #
 # Fails where both sides' numbers differ by more than a task's tolerance. The Python environment is made once in
-# target/peers-venv from requirements.txt (PYTHON names the interpreter, 3.11 or newer), with packages from PyPI.
+# target/peers-venv from requirements.txt (PYTHON names the interpreter, 3.11 or newer), with packages from PyPI. Libraries in
+# Rust are crates of their own (rcf3/), so that the crate itself does not depend on them.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$here/../.."
@@ -29,10 +30,14 @@ if ! cmp -s "$here/requirements.txt" "$made"; then
     cp "$here/requirements.txt" "$made"
 fi
 
-ours=$(cargo bench --locked --bench peers --no-run --message-format=json-render-diagnostics |
+built() { # name of a target, from what cargo says
     "$venv/bin/python" -c '
 import json, sys
 built = [json.loads(line) for line in sys.stdin]  # all, or cargo writes into a closed pipe
-print(next(b["executable"] for b in built if b.get("target", {}).get("name") == "peers" and b.get("executable")))')
+print(next(b["executable"] for b in built if b.get("target", {}).get("name") == sys.argv[1] and b.get("executable")))' "$1"
+}
+ours=$(cargo bench --locked --bench peers --no-run --message-format=json-render-diagnostics | built peers)
+rcf3=$(cargo build --release --locked --manifest-path "$here/rcf3/Cargo.toml" --target-dir "$target/peers-rcf3" \
+    --message-format=json-render-diagnostics | built peers-rcf3)
 
-exec "$venv/bin/python" "$here/run.py" --ours "$ours" --data "$target/peers-data" "$@"
+exec "$venv/bin/python" "$here/run.py" --ours "$ours" --rcf3 "$rcf3" --data "$target/peers-data" "$@"

@@ -21,21 +21,52 @@ def walk(n):
     return 500 + np.cumsum(0.01 * rng.standard_normal(n)) + rng.standard_normal(n)
 
 
+def anomalous(n):
+    """Which rows of a table or stream of `n` are: one in a hundred."""
+    return np.arange(n) % 100 == 37
+
+
+def table(n, width=20):
+    """Columns that follow three hidden numbers, with noise; in an anomalous row some are off by four."""
+    rng = np.random.default_rng(3)
+    x = rng.standard_normal((n, 3))[:, np.arange(width) % 3] + 0.7 * rng.standard_normal((n, width))
+    odd = np.flatnonzero(anomalous(n))
+    for _ in range(3):
+        x[odd, rng.integers(width, size=len(odd))] += 4 * rng.choice([-1, 1], len(odd))
+    return x
+
+
+def stream(n):
+    """As a table of ten columns, all between 0 and 1."""
+    return np.clip(0.5 + table(n, 10) / 12, 0, 1)
+
+
+def cycle(n):
+    """A shape of 80 rows, again and again, with noise."""
+    return np.sin(2 * np.pi * np.arange(n) / 80) + 0.3 * np.random.default_rng(4).standard_normal(n)
+
+
+KINDS = {"signal": vibration, "rows": walk, "windows": lambda n: vibration(2560 * n), "table": table, "stream": stream,
+         "cycle": cycle}
+WIDTHS = {"windows": 2560, "table": 20, "stream": 10}  # numbers a row, of arrays that have rows
+
+
 def make(name):
     kind, n = name.split("_")
-    return {"signal": vibration, "rows": walk, "windows": lambda n: vibration(2560 * n)}[kind](int(n))
+    return KINDS[kind](int(n))
 
 
 def write(folder, name):
     path = folder / f"{name}.f64"
     kind, n = name.split("_")
-    size = 8 * int(n) * (2560 if kind == "windows" else 1)
+    size = 8 * int(n) * WIDTHS.get(kind, 1)
     if not path.exists() or path.stat().st_size != size:
         make(name).astype("<f8").tofile(path)
 
 
 @functools.lru_cache(maxsize=1)
 def load(folder, name):
-    """The array; `windows_N` as N rows of 2,560 samples."""
+    """The array; `windows_N` as N rows of 2,560 samples, tables and streams likewise."""
     x = np.fromfile(folder / f"{name}.f64", dtype="<f8")
-    return x.reshape(-1, 2560) if name.startswith("windows_") else x
+    width = WIDTHS.get(name.split("_")[0])
+    return x if width is None else x.reshape(-1, width)

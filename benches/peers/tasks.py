@@ -1,6 +1,7 @@
 """What is compared: one entry a task, whose name is that of a line in tasks.rs (or `ours`), with the peers of each.
 
-A peer's `call` takes the array and gives what is timed, which returns its result; or is the name of another task of ours.rs.
+A peer's `call` takes the array and gives what is timed, which returns its result; or is the name of another task of ours.rs,
+or of the peer's own `program`.
 """
 import dataclasses
 import warnings
@@ -13,6 +14,7 @@ import pycatch22
 import scipy.fft
 import scipy.signal
 
+import detectors
 import numpy_features
 import numpy_kurtogram
 import tsfel_features
@@ -23,6 +25,7 @@ from signals import RATE_HZ
 class Peer:
     name: str
     call: Callable | str
+    program: str = "ours"  # that has the task `call`
     same: float | None = 1e-9  # largest relative difference, None where conventions differ
     times: float | None = None  # asked: so many times as fast as it
     aim: float | None = None  # beyond what is asked
@@ -109,7 +112,19 @@ def alike(values):
     return columns(FEATURES)(values)[[numpy_features.NAMES.index(name) for name in tsfel_features.SAME], :tsfel_features.WINDOWS]
 
 
+def ranked(ours, what, peer, call, times, same=0.005):
+    """Detectors that draw, or count a row otherwise, are compared by how well they rank the rows."""
+    return Task(ours, f"{what}, fit and scores of 100,000 x 20", [
+        Peer(peer, call, same, times, slow=True, comparable=detectors.ranking, note=AREA)])
+
+
+def by_rcf3(ours, what, n_rows, times=None, same=0.02):
+    return Task(ours, what, [Peer("rcf3", f"rcf3_{ours}", same=same, times=times, program="rcf3", slow=True,
+                                  comparable=detectors.ranking_of_stream(n_rows), note=f"{AREA}; 32-bit numbers")])
+
+
 MAKES = "makes its result anew"
+AREA = "ROC-AUC compared"
 FEATURES = len(numpy_features.NAMES)
 TASKS = [
     *[Task(f"{ours}_{n}", f"real transform of {n:,}{how}", peers) for n in (2560, 25_600, 1_000_000, 1 << 20)
@@ -136,4 +151,22 @@ TASKS = [
     ]),
     Task("catch22", "catch22 of 200 windows of 2,560", [
         Peer("pycatch22", catch22, 1e-9, times=1, slow=True, comparable=columns(22), note="makes lists")]),
+    ranked("isolation_forest", "isolation forest, 100 trees of 256 rows", "scikit-learn", detectors.isolation_forest, 3, same=0.02),
+    ranked("ecod", "ECOD", "PyOD", detectors.pyod("ecod", "ECOD"), 5),
+    ranked("copod", "COPOD", "PyOD", detectors.pyod("copod", "COPOD"), 5),
+    ranked("histograms", "histograms (HBOS)", "PyOD", detectors.pyod("hbos", "HBOS"), 5),
+    Task("nearest", "distance to the fifth nearest, 10,000 x 20", [
+        Peer("scikit-learn", detectors.nearest_by_sklearn, 1e-9, slow=True),
+        Peer("PyOD", detectors.nearest_by_pyod, 1e-9, slow=True)]),
+    Task("local_outlier_factor", "local outlier factor, 20 neighbours, 10,000 x 20", [
+        Peer("scikit-learn", detectors.local_outlier_factor, 1e-9, slow=True)]),
+    Task("half_space_trees", "half-space trees, 10 of height 8 over 250 rows, 100,000 steps of 10 columns", [
+        Peer(f"River, from {detectors.RIVER_ROWS:,} rows", detectors.half_space_trees, 0.1, times=50, slow=True,
+             share=detectors.RIVER_ROWS / 100_000, comparable=detectors.ranking_of_stream(detectors.RIVER_ROWS), note=f"{AREA}, which ten trees draw")]),
+    *[by_rcf3(f"cut_forest_{n}", f"random cut forest, 50 x 256, shingles of {n}, 10,000 steps of 10 columns", 10_000, times=3)
+      for n in (1, 4)],
+    by_rcf3("online_isolation", "online isolation forest, 32 over 2,048 rows, 100,000 steps of 10 columns", 100_000),
+    Task("discord", "left discord, stretches of 50 in 2,000 rows, 2,000 steps", [
+        Peer(f"STUMPY's stumpi, from {detectors.DISCORD_ROWS} steps", detectors.discord, 1e-6, times=50, slow=True,
+             share=detectors.DISCORD_ROWS / 2000, comparable=lambda distances: distances[:detectors.DISCORD_ROWS])]),
 ]

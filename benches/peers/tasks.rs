@@ -1,5 +1,6 @@
 //! What is timed: one line a task.
 
+use crate::serve::{Job, Task, job};
 use prognos::{
     features::{
         FeatureExtractor, WaveformExtractor,
@@ -11,7 +12,6 @@ use prognos::{
     spectrum::{AmplitudeSpectrum, Complex, Kurtogram, RealFft, Taper, Welch},
 };
 use realfft::RealFftPlanner;
-use std::hint::black_box;
 
 const RATE_HZ: f64 = 25_600.0;
 /// Samples of each of the windows in `windows_<n>`.
@@ -49,24 +49,6 @@ const FEATURES: [&str; 30] = [
     "band_3000_6000_hz_rms",
     "band_6000_12800_hz_rms",
 ];
-
-/// A task with its plan, its input and room for its result.
-pub trait Job {
-    /// What is timed.
-    fn call(&mut self);
-    /// The result of the last call.
-    fn values(&self) -> Vec<f64>;
-}
-
-/// A task by its name.
-pub struct Task {
-    pub name: &'static str,
-    /// The input that `run.py` writes for it.
-    pub input: &'static str,
-    /// Numbers enough for one quick call.
-    pub few: usize,
-    pub plan: fn(Vec<f64>) -> Box<dyn Job>,
-}
 
 pub const TASKS: &[Task] = &[
     Task::new("fft_2560", "signal_2560", 256, real_fft),
@@ -113,33 +95,6 @@ pub const TASKS: &[Task] = &[
     }),
     Task::new("catch22", "windows_200", 2 * WINDOW, catch22),
 ];
-
-impl Task {
-    const fn new(name: &'static str, input: &'static str, few: usize, plan: fn(Vec<f64>) -> Box<dyn Job>) -> Self {
-        Self { name, input, few, plan }
-    }
-}
-
-/// A task whose result is in `state` after a call.
-struct Stateful<S> {
-    state: S,
-    call: fn(&mut S),
-    values: fn(&S) -> Vec<f64>,
-}
-
-impl<S> Job for Stateful<S> {
-    fn call(&mut self) {
-        (self.call)(black_box(&mut self.state));
-    }
-
-    fn values(&self) -> Vec<f64> {
-        (self.values)(&self.state)
-    }
-}
-
-fn job<S: 'static>(state: S, call: fn(&mut S), values: fn(&S) -> Vec<f64>) -> Box<dyn Job> {
-    Box::new(Stateful { state, call, values })
-}
 
 fn rate() -> Hertz {
     Hertz::new(RATE_HZ).unwrap()
