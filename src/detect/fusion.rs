@@ -136,14 +136,21 @@ impl FusedDetector {
     }
 
     fn expect_own(&self, state: &FusionState) -> Result<()> {
-        if state.model == self.fingerprint && state.members.len() == self.members.len() {
-            return Ok(());
+        if state.model != self.fingerprint {
+            return Err(Error::state(
+                "state",
+                format!("one of model {}", self.fingerprint),
+                format!("one of model {}", state.model),
+            ));
         }
-        Err(Error::state(
-            "state",
-            format!("one of model {}", self.fingerprint),
-            format!("one of model {}", state.model),
-        ))
+        if state.members.len() != self.members.len() {
+            return Err(Error::state(
+                "state",
+                format!("{} members", self.members.len()),
+                state.members.len(),
+            ));
+        }
+        Ok(())
     }
 
     fn member_p_values(&self, state: &FusionState, x: FeatureView<'_>) -> Result<Assessment<PValues>> {
@@ -263,8 +270,8 @@ impl<T> Fit<FeatureTable, T, Error> for FusionValidParams {
     type Object = FusedDetector;
 
     /// # Errors
-    /// Those of the members; `InsufficientData` with fewer than two rows a fold or where no held-out row has a score of
-    /// every member.
+    /// Those of the members; `InsufficientData` with fewer than two usable rows a fold or where no held-out row has a score
+    /// of every member.
     fn fit(&self, dataset: &DatasetBase<FeatureTable, T>) -> Result<FusedDetector> {
         self.fit_table(dataset.records())
             .map_err(|e| e.context(FusedDetector::KIND))
@@ -324,29 +331,39 @@ impl FusionValidParams {
     /// Of each member the score of each row under a model fitted on other machines; NaN where it gives none.
     fn held_out_scores(&self, table: &FeatureTable) -> Result<Vec<Vec<f64>>> {
         let n = table.n_rows();
+        let usable: Vec<bool> = table.rows().map(|r| r.iter().all(|v| v.is_finite())).collect();
+        let n_usable = usable.iter().filter(|u| **u).count();
         let n_folds = self.threshold.n_folds;
-        if n < n_folds.saturating_mul(2) {
+        if n_usable < n_folds.saturating_mul(2) {
             return Err(Error::insufficient(
-                "training rows",
+                "training rows without a missing value",
                 format!("at least two for each of {n_folds} folds"),
-                n,
+                format!("{n_usable} of {n}"),
             ));
         }
+        // Machines without a usable row get no number, so that no fold holds out all there is.
+        let mut number: Vec<Option<usize>> = vec![None; table.n_assets()];
+        for (&a, _) in table.asset().iter().zip(&usable).filter(|(_, u)| **u) {
+            if let Some(slot) = number.get_mut(a as usize) {
+                *slot = Some(0);
+            }
+        }
+        number.iter_mut().flatten().enumerate().for_each(|(i, slot)| *slot = i);
+        let n_machines = number.iter().flatten().count();
         // Folds by machine; a single machine is cut into contiguous blocks.
-        let (n_folds, fold_of): (usize, Vec<usize>) = if table.n_assets() >= 2 {
-            let (n_folds, fold_of) = folds_of(table.n_assets(), n_folds, self.threshold.seed)?;
-            let of_row = table
-                .asset()
-                .iter()
-                .map(|&a| fold_of.get(a as usize).copied().unwrap_or(0));
+        let (n_folds, fold_of): (usize, Vec<usize>) = if n_machines >= 2 {
+            let (n_folds, fold_of) = folds_of(n_machines, n_folds, self.threshold.seed)?;
+            let fold = |a: u32| fold_of.get(number.get(a as usize).copied().flatten()?).copied();
+            let of_row = table.asset().iter().map(|&a| fold(a).unwrap_or(0)); // what has no number gives no score
             (n_folds, of_row.collect())
         } else {
-            (
-                n_folds,
-                (0..n)
-                    .map(|i| (i as u128 * n_folds as u128 / n as u128) as usize)
-                    .collect(),
-            )
+            let mut before = 0_u128;
+            let of_row = usable.iter().map(|&u| {
+                let block = before * n_folds as u128 / n_usable as u128;
+                before += u128::from(u);
+                (block as usize).min(n_folds - 1)
+            });
+            (n_folds, of_row.collect())
         };
         let mut scores = vec![vec![f64::NAN; n]; self.members.len()];
         for fold in 0..n_folds {
@@ -579,6 +596,37 @@ mod tests {
             // 600 held-out rows know the rate to a standard error of 0.009; the averages' rows depend on each other.
             assert!(rate < 0.05 + 4.0 * 0.009, "{rule:?} {rate}");
         }
+    }
+
+    #[test]
+    fn machines_without_a_usable_row_change_nothing() {
+        let clean = table(200, 1);
+        let schema = clean.records().schema().clone();
+        // Every other row is one of a machine whose first sensor is broken.
+        let row = |i: usize, j: usize| match i % 2 {
+            0 => clean.records().rows().nth(i / 2).unwrap()[j],
+            _ => [f64::NAN, 1.0, 2.0][j],
+        };
+        let asset = (0..400).map(|i| i % 2).collect();
+        let holed = FeatureTable::new(schema, Array2::from_shape_fn((400, 3), |(i, j)| row(i, j)), asset).unwrap();
+        let (one, two) = (
+            both().fit(&clean).unwrap(),
+            both().fit(&DatasetBase::new(holed, ())).unwrap(),
+        );
+        assert_eq!((one.n_rows(), one.fingerprint()), (two.n_rows(), two.fingerprint()));
+    }
+
+    #[test]
+    fn states_with_a_member_less_are_refused() {
+        let fused = both().fit(&table(200, 4)).unwrap();
+        let mut state = fused.new_state();
+        state.members.pop();
+        let x = FeatureView::new(fused.schema(), &[0.0; 3]).unwrap();
+        let e = fused.step(&mut state, x).unwrap_err();
+        assert!(
+            e.kind() == ErrorKind::StateMismatch && e.to_string().contains("2 members"),
+            "{e}"
+        );
     }
 
     #[test]

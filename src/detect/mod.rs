@@ -53,8 +53,8 @@
 //!
 //! Scores of the rows a model was fitted on are too low, so a threshold taken from them gives more false alarms than
 //! asked for. Here a threshold is an empirical quantile of *out-of-fold* scores: the training rows are cut into folds
-//! by asset (where there are fewer assets than folds, into contiguous blocks of rows), and each fold is scored by a model
-//! fitted on the others. The threshold is the score of rank `ceil((n + 1)(1 - false_alarm_rate))` among the `n`, counted
+//! by asset (fewer folds where there are fewer assets; a single asset is cut into contiguous blocks of rows), and each
+//! fold is scored by a model fitted on the others. The threshold is the score of rank `ceil((n + 1)(1 - false_alarm_rate))` among the `n`, counted
 //! from the lowest, at most `n`. It holds its rate without an assumption on the distribution of scores as far as the
 //! rows to come look like held-out training rows; with fewer than `1 / false_alarm_rate` rows it is the highest of them.
 //!

@@ -452,6 +452,9 @@ impl<M: AnomalyDetector> SmoothedDetector<M> {
         if !(state.rows.fits(width, self.n_rows - 1) && state.scores.fits(1, self.n_scores - 1)) {
             return Err(Error::state("state", "rows and scores of this model", "others"));
         }
+        if let Some(highest) = state.highest.filter(|h| !h.is_finite()) {
+            return Err(Error::state("highest score", "a finite one", highest));
+        }
         if let Some(reason) = UnusableReason::of_values(x.values()) {
             return Ok(Assessment::Unusable(reason));
         }
@@ -916,5 +919,14 @@ mod tests {
         let mut state = detector.new_state();
         (0..5).for_each(|_| state.rows.push(&[1.0, 2.0], 5));
         assert_eq!(detector.assess(&state, x).unwrap_err().kind(), ErrorKind::StateMismatch);
+        for highest in [f64::INFINITY, f64::NAN] {
+            let mut state = detector.new_state();
+            state.highest = Some(highest);
+            let e = detector.step(&mut state, x).unwrap_err();
+            assert!(
+                e.kind() == ErrorKind::StateMismatch && e.to_string().contains("highest"),
+                "{e}"
+            );
+        }
     }
 }

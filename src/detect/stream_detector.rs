@@ -135,7 +135,7 @@ pub enum Start {
     /// Nothing: the machine warms up by itself.
     #[default]
     Empty,
-    /// What the rows of all training machines left, one machine behind the other.
+    /// What the rows of all training machines left, one machine behind the other; at least as many as warm a memory up.
     Trained,
 }
 
@@ -350,8 +350,9 @@ impl<A: StreamAlgorithm, T> Fit<FeatureTable, T, Error> for StreamDetectorValidP
     type Object = StreamDetector<A::Scorer>;
 
     /// # Errors
-    /// Those of the algorithm; `InsufficientData` with fewer than two usable rows a fold, where no feature varies, or where
-    /// no machine has more rows than the detector needs before its first score.
+    /// Those of the algorithm; `InsufficientData` with fewer than two usable rows a fold, where no feature varies, where
+    /// no machine has more rows than the detector needs before its first score, or where [`Start::Trained`] finds fewer
+    /// rows, outside of any fold, than a memory needs.
     fn fit(&self, dataset: &DatasetBase<FeatureTable, T>) -> Result<Self::Object> {
         self.fit_table(dataset.records())
             .map_err(|e| e.context(<A::Scorer as StreamScorer>::KIND))
@@ -413,6 +414,14 @@ impl<A: StreamAlgorithm> StreamDetectorValidParams<A> {
             sequences.end();
         }
         let scorer = self.algorithm.fit(&sequences, self.threshold.seed)?;
+        let (n_taken, needed) = (sequences.all().len(), scorer.warm_up());
+        if self.start == Start::Trained && n_taken < needed as usize {
+            return Err(Error::insufficient(
+                "training rows that new machines start with",
+                format!("at least {needed}, those of the warm-up"),
+                n_taken,
+            ));
+        }
         let start = (self.start == Start::Trained).then(|| {
             let mut memory = scorer.new_memory();
             sequences
@@ -449,6 +458,8 @@ impl<A: StreamAlgorithm> StreamDetectorValidParams<A> {
             many => many.iter().map(Vec::as_slice).collect(),
         };
         let (n_folds, fold_of) = folds_of(stretches.len(), self.threshold.n_folds, self.threshold.seed)?;
+        // Only this policy asks for the threshold, which is not known yet: all that is healthy is normal.
+        let always = (self.learning == LearningPolicy::WhenNormal).then_some(true);
         let mut scores = Vec::with_capacity(n_rows);
         for fold in 0..n_folds {
             let in_fold = |wanted: bool| -> Vec<&[FeatureView<'_>]> {
@@ -463,8 +474,7 @@ impl<A: StreamAlgorithm> StreamDetectorValidParams<A> {
             for stretch in in_fold(true) {
                 let mut state = detector.new_state();
                 for x in stretch {
-                    // The threshold is not known yet: all that is healthy is normal.
-                    if let Assessment::Ready(score) = detector.step_learning(&mut state, *x, Some(true))? {
+                    if let Assessment::Ready(score) = detector.step_learning(&mut state, *x, always)? {
                         scores.push(score.value);
                     }
                 }
@@ -877,5 +887,69 @@ impl<S: StreamScorer> PersistentModel for StreamDetector<S> {
             start: p.start,
             n_rows: p.n_rows,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        ErrorKind,
+        detect::{PageHinkley, PageHinkleyParams},
+        signal::Channel,
+    };
+    use ndarray::Array2;
+
+    const N: usize = 60;
+
+    /// A level that creeps upwards, on two machines alike.
+    fn table() -> DatasetBase<FeatureTable, ()> {
+        let schema = FeatureSchema::of_channels(&[Channel::new("pressure", "bar")]).unwrap();
+        let values = Array2::from_shape_fn((2 * N, 1), |(i, _)| 0.1 * (i / 2) as f64 + (i / 2 % 3) as f64);
+        let asset = (0..2 * N).map(|i| i as u32 % 2).collect();
+        DatasetBase::new(FeatureTable::new(schema, values, asset).unwrap(), ())
+    }
+
+    fn params() -> PageHinkleyParams {
+        PageHinkley::params().scaling(Scaling::Raw).warm_up(10)
+    }
+
+    /// In raw units the test learns nothing offline, so that the fitted detector is that of each fold but for its
+    /// threshold: the highest score of a machine, run as it will be run.
+    #[test]
+    fn held_out_machines_learn_as_live_ones() {
+        let data = table();
+        let highest = |learning| {
+            let detector = params().learning(learning).false_alarm_rate(1e-9).fit(&data).unwrap();
+            let mut state = detector.new_state();
+            let machine = data.records().views().step_by(2);
+            let scores = machine.filter_map(|x| detector.step(&mut state, x).unwrap().ready());
+            let highest = scores.map(|s| s.value).fold(0.0, f64::max);
+            assert_eq!(detector.threshold(), highest, "{learning:?}");
+            highest
+        };
+        let [always, normal, frozen] = [
+            LearningPolicy::Always,
+            LearningPolicy::WhenNormal,
+            LearningPolicy::Frozen,
+        ]
+        .map(highest);
+        assert!(always == normal && frozen > 1.5 * always, "{always} {frozen}");
+    }
+
+    #[test]
+    fn trained_starts_are_warm() {
+        let trained = |n| params().warm_up(n).start(Start::Trained);
+        assert_eq!(trained(60).fit(&table()).unwrap().warm_up(), 0);
+        // A fold has the 60 rows of one machine only, all rows are 120.
+        for (params, of) in [
+            (trained(61), "fold 1 of 2"),
+            (trained(121).fixed_threshold(1.0), "got 120"),
+        ] {
+            let e = params.fit(&table()).unwrap_err();
+            assert_eq!(e.kind(), ErrorKind::InsufficientData, "{e}");
+            assert!(e.to_string().contains(of) && e.to_string().contains("warm-up"), "{e}");
+        }
+        assert!(trained(120).fixed_threshold(1.0).fit(&table()).is_ok());
     }
 }

@@ -20,8 +20,9 @@ use std::f64::consts::{FRAC_1_SQRT_2, PI};
 /// dependence (Vovk & Wang 2020, <https://doi.org/10.1093/biomet/asaa027>). Only Bonferroni's holds always as it is.
 ///
 /// NaN stands for a detector that says nothing of the row and is left out; without any other, or with a value outside
-/// `[0, 1]`, the result is NaN. A value of 0 gives 0. By the Cauchy rule a value of exactly 1 among `k > 1` counts as
-/// `1 - 1/k`: it would outweigh all others.
+/// `[0, 1]`, the result is NaN. A value of 0 gives 0. By the rules of Cauchy and Stouffer a value of exactly 1 among
+/// `k > 1` counts as `1 - 1/k`: it would outweigh all others, and it is common where a score has a least value, as sums
+/// that rest at zero.
 ///
 /// Sources: Fisher (1925), *Statistical Methods for Research Workers*; Stouffer et al. (1949), *The American Soldier*;
 /// Wilson (2019), <https://doi.org/10.1073/pnas.1814092116>; Liu & Xie (2020),
@@ -99,16 +100,16 @@ impl PValueRule {
             return least;
         }
         let n = k as f64;
+        let capped = |p: f64| if p == 1.0 { 1.0 - 1.0 / n } else { p };
         let combined = match self {
             Self::Fisher => chi_squared_tail(known().map(|p| -libm::log(p)).sum(), k),
             Self::Stouffer => {
-                let sum: f64 = known().map(upper_normal_quantile).sum();
+                let sum: f64 = known().map(|p| upper_normal_quantile(capped(p))).sum();
                 upper_normal_tail(sum / n.sqrt())
             }
             // Shares of the sum, so that it does not overflow.
             Self::HarmonicMean => least * n / known().map(|p| least / p).sum::<f64>(),
             Self::Cauchy => {
-                let capped = |p: f64| if p == 1.0 { 1.0 - 1.0 / n } else { p };
                 let mean = known().map(|p| cauchy_quantile(capped(p)) / n).sum();
                 libm::atan2(1.0, mean) / PI
             }
@@ -268,6 +269,11 @@ mod tests {
             for tiny in [5e-324, 1e-300] {
                 let p = rule.combine(&[tiny; 3]);
                 assert!((0.0..1e-280).contains(&p), "{rule:?} {p:e}");
+            }
+            // One that says nothing does not silence one that is sure.
+            for ones in [&[1e-6, 1.0][..], &[1e-6, 1.0, 1.0]] {
+                let p = rule.combine(ones);
+                assert!((1e-7..0.02).contains(&p), "{rule:?} {p:e}");
             }
             // As many as will never come: no term overflows.
             let p = rule.combine(&[0.5; 5000]);

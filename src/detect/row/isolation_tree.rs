@@ -126,7 +126,7 @@ pub(in crate::detect) struct Branches {
 
 impl Branches {
     /// # Errors
-    /// `Persistence` unless every walk ends at a leaf of its tree and rows divide among children.
+    /// `Persistence` unless every walk ends at a leaf of its tree, no node has two parents and rows divide among children.
     pub fn from_record(r: BranchesRecord) -> Result<Self> {
         let n = r.step.len();
         let broken = |what: String| Err(Error::persistence(format!("trees: {what}")));
@@ -156,9 +156,11 @@ impl Branches {
                 }
                 let left = i + r.step[i] as usize;
                 let rows = |k: usize| u64::from(r.n_rows[k]);
-                if left + 1 >= end || rows(left) + rows(left + 1) != rows(i) || above[i] >= MOST_DEPTH {
+                // No root is a child, so that what has a split above it has a parent already.
+                let orphans = || above[left] == 0 && above[left + 1] == 0;
+                if left + 1 >= end || !orphans() || rows(left) + rows(left + 1) != rows(i) || above[i] >= MOST_DEPTH {
                     return broken(format!(
-                        "node {i}: expected two children behind it in its tree that share its rows"
+                        "node {i}: expected two children of its own behind it in its tree that share its rows"
                     ));
                 }
                 above[left] = above[i] + 1;
@@ -289,6 +291,17 @@ mod tests {
             let e = Branches::from_record(r).expect_err(what);
             assert_eq!(e.kind(), ErrorKind::Persistence, "{what}");
         }
+    }
+
+    #[test]
+    fn a_child_of_two_parents_is_refused() {
+        // Node 2 is the right child of the root and the left one of node 1: it would lie one and two splits deep.
+        let r = BranchesRecord {
+            roots: vec![0],
+            step: vec![1, 1, 0, 0],
+            n_rows: vec![2, 2, 0, 2],
+        };
+        assert_eq!(Branches::from_record(r).unwrap_err().kind(), ErrorKind::Persistence);
     }
 
     #[test]
