@@ -360,8 +360,10 @@ impl ChannelMemory {
         let staying = older.get(usize::from(full)..).unwrap_or_default();
         let sum = staying.iter().chain(newer).sum::<f64>() + x;
         let moving_mean = sum / (staying.len() + newer.len() + 1) as f64;
-        let z = if n > 1 && m.square > 0.0 {
-            (moving_mean - m.centre).abs() / (m.square / n as f64).sqrt()
+        let deviation = (m.square / n.max(1) as f64).sqrt();
+        let z = if n > 1 && deviation > 0.0 {
+            // Of a spread near the least number the quotient may be infinite.
+            ((moving_mean - m.centre).abs() / deviation).min(LARGEST_NUMBER)
         } else {
             0.0
         };
@@ -523,5 +525,33 @@ impl StreamScorer for RarityRecordScorer {
     fn from_record(settings: RarityRecordSettings, width: usize) -> Result<Self> {
         settings.check().map_err(|e| Error::persistence(e.to_string()))?;
         Ok(Self { width, settings })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spread_near_the_least_number_leaves_a_memory_that_can_be_read() {
+        let settings = RarityRecordSettings::default();
+        let s = settings.fit(&Sequences::new(1), Seed(0)).unwrap();
+        let mut memory = s.new_memory();
+        for i in 0..200_u32 {
+            let x = match i {
+                100 | 150 => 1e150,
+                _ => 1e-160 * f64::from(i * 7919 % 101),
+            };
+            let row = StreamRow {
+                values: &[x],
+                time: None,
+            };
+            let score = s.step(&mut memory, row, |_| i < 100);
+            assert!((0.0..=1.0).contains(&score), "{i}: {score}");
+            memory = rmp_serde::from_slice(&rmp_serde::to_vec_named(&memory).unwrap()).unwrap();
+            s.update(&mut memory, row, i >= 100);
+        }
+        let read = rmp_serde::from_slice::<RarityRecordMemory>(&rmp_serde::to_vec_named(&memory).unwrap());
+        assert_eq!(read.unwrap(), memory);
     }
 }
