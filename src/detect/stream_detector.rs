@@ -451,11 +451,12 @@ impl<A: StreamAlgorithm> StreamDetectorValidParams<A> {
                 self.fit_stretches(table.schema(), in_fold(false).into_iter())
                     .map_err(context)?,
             )?;
+            // The threshold is not known yet: all that is healthy is normal.
+            let learn = (self.learning != LearningPolicy::Frozen).then_some(true);
             for stretch in in_fold(true) {
                 let mut state = detector.new_state();
                 for x in stretch {
-                    // The threshold is not known yet: all that is healthy is normal.
-                    if let Assessment::Ready(score) = detector.step_learning(&mut state, *x, Some(true))? {
+                    if let Assessment::Ready(score) = detector.step_learning(&mut state, *x, learn)? {
                         scores.push(score.value);
                     }
                 }
