@@ -710,6 +710,25 @@ mod tests {
     }
 
     #[test]
+    fn a_history_of_what_was_kept_out_gives_the_highest_score() {
+        let discord = raw(
+            LeftDiscord::params()
+                .length(8)
+                .history(48)
+                .learning(LearningPolicy::Frozen),
+            1,
+        );
+        let mut state = discord.new_state();
+        let mut last = 0.0;
+        for i in 0..16 + 48 + 8 {
+            let x = [(i as f64 * 0.7).sin()];
+            let x = FeatureView::new(discord.schema(), &x).unwrap();
+            last = discord.step(&mut state, x).unwrap().ready().map_or(0.0, |s| s.value);
+        }
+        assert_eq!(last, 2.0 * 8.0_f64.sqrt());
+    }
+
+    #[test]
     fn counts_that_no_machine_reaches_do_no_harm() {
         let discord = raw(LeftDiscord::params().length(5).history(20), 1);
         let mut record = DiscordRecord::from(discord.new_state().memory().clone());
