@@ -491,7 +491,8 @@ impl StreamScorer for RarityRecordScorer {
     }
 
     fn accepts(&self, memory: &RarityRecordMemory) -> bool {
-        memory.channels.len() == self.width
+        let most = self.settings.mean_rows as usize;
+        memory.channels.len() == self.width && memory.channels.iter().all(|c| c.0.recent.len() <= most)
     }
 
     fn warm_up(&self) -> u32 {
@@ -553,5 +554,25 @@ mod tests {
         }
         let read = rmp_serde::from_slice::<RarityRecordMemory>(&rmp_serde::to_vec_named(&memory).unwrap());
         assert_eq!(read.unwrap(), memory);
+    }
+
+    #[test]
+    fn a_longer_moving_mean_is_that_of_another_detector() {
+        let scorer = |mean_rows| RarityRecordScorer {
+            width: 1,
+            settings: RarityRecordSettings {
+                mean_rows,
+                ..Default::default()
+            },
+        };
+        let mut memory = scorer(24).new_memory();
+        for i in 0..30 {
+            let row = StreamRow {
+                values: &[f64::from(i % 7)],
+                time: None,
+            };
+            scorer(24).update(&mut memory, row, true);
+        }
+        assert!(scorer(24).accepts(&memory) && !scorer(23).accepts(&memory));
     }
 }
