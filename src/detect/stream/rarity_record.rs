@@ -57,7 +57,7 @@ const LARGEST_NUMBER: f64 = 1e200;
 /// with the weight of the smoothed rarity `w` = 0.25 and the share of a record that suffices `s` = 0.955. A row's score is
 /// that of its most unusual channel, whose own score is each channel's contribution. From 0.5 on, `R >= 1`, it is an
 /// alarm, and the scores of the 45 rows after an alarm are halved, so that none of them is one: a disturbance raises one
-/// alarm. Scores lie in `[0, 1)`.
+/// alarm. Scores lie from 0 to 1.
 ///
 /// Which rows are learnt the [`LearningPolicy`](crate::detect::LearningPolicy) says; smoothing, the moving mean and the silence
 /// follow every row. Rows without an instant share one hour.
