@@ -60,6 +60,13 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<()> {
+    if let Some(out) = &args.out
+        && let (Ok(out), Ok(data)) = (fs::canonicalize(out), fs::canonicalize(&args.data))
+        && out == data
+    {
+        let message = "--out: expected another folder than --data, whose files have the same names, got the same";
+        return Err(Error::new(ErrorKind::InvalidParameter, message));
+    }
     let records = skab::load(&args.data)?;
     let schema = FeatureSchema::of_channels(&skab::channels())?;
     let kept = fast_channels(&schema, &records)?;

@@ -59,7 +59,8 @@ impl OneSided {
         Ok(())
     }
 
-    /// The score without the shares of features that deviate to a side that does not count.
+    /// The score without the shares of features that deviate to a side that does not count; never above the score, which a
+    /// share of one below zero is.
     pub(super) fn counted(&self, score: AnomalyScore, row: &[f64], contributions: &[f64]) -> AnomalyScore {
         let (mut counted, mut all) = (0.0, 0.0);
         let sides = self.directions.iter().zip(&self.centre);
@@ -71,7 +72,11 @@ impl OneSided {
         }
         let share = counted / all;
         AnomalyScore {
-            value: if share < 1.0 { score.value * share } else { score.value },
+            value: if share < 1.0 {
+                (score.value * share).min(score.value)
+            } else {
+                score.value
+            },
             ..score
         }
     }
@@ -99,6 +104,14 @@ mod tests {
         assert_eq!(value(&[1.0, 9.0], &[-6.0, 2.0]), 8.0); // not t's doing
         assert_eq!(value(&[1.0, 9.0], &[1.0, -2.0]), 0.0);
         assert_eq!(value(&[1.0, 9.0], &[0.0, 0.0]), 8.0); // nobody's doing: it counts
+        // A logarithm of a density may lie below zero: taking a share off must not lift it.
+        let score = AnomalyScore {
+            value: -3.0,
+            threshold: -2.0,
+        };
+        for c in [[6.0, 2.0], [6.0, 0.0]] {
+            assert_eq!(one_sided.counted(score, &[1.0, 9.0], &c), score);
+        }
         assert_eq!(OneSided::fit(&[], &table).unwrap(), None);
         let mut wrong = one_sided.clone();
         wrong.centre[0] = f64::NAN;

@@ -131,7 +131,8 @@ impl PipelineParams {
     /// Only deviations of `channel` to one side count for alarms: a temperature below the usual is none.
     ///
     /// Where a feature of the channel lies on the other side of its mean over healthy training rows, its share is taken off
-    /// the score that the alarm sees: `score * (1 - share)`, shares being those of [`Cause`](crate::decision::Cause). The
+    /// the score that the alarm sees: `score * (1 - share)`, shares being those of [`Cause`](crate::decision::Cause). A
+    /// score below zero, as a logarithm may be, has no shares and stays as it is. The
     /// score of the [`Condition`](crate::decision::Condition) stays the detector's. Of two rules for a channel the later
     /// holds.
     #[must_use]

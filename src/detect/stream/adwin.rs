@@ -198,10 +198,12 @@ impl TryFrom<AdwinRecord> for AdwinMemory {
                 && w.iter().all(sound)
                 && w.windows(2)
                     .all(|p| p.first().map(|b| b.size) >= p.last().map(|b| b.size))
+                && w.windows(SAME_SIZE + 1)
+                    .all(|p| p.first().map(|b| b.size) > p.last().map(|b| b.size))
         };
         if !r.windows.iter().all(window) {
             return Err(Error::persistence(
-                "windows: expected buckets by falling size within range, got others",
+                "windows: expected buckets by falling size, at most five of each, within range, got others",
             ));
         }
         let room = |mut w: Vec<Bucket>| {
@@ -454,6 +456,28 @@ mod tests {
         let mut long = Vec::with_capacity(ROOM);
         (0..70_000).for_each(|_| scorer().learn(&mut long, 1.0));
         assert!(long.len() < 100 && long.capacity() == ROOM, "{}", long.len());
+    }
+
+    #[test]
+    fn windows_that_no_stream_leaves_are_refused() {
+        let bucket = |size| Bucket {
+            size,
+            mean: 0.0,
+            square: 0.0,
+        };
+        for (sizes, taken) in [
+            (vec![1, 1, 0, 0, 0, 0, 0], true),
+            (vec![0; SAME_SIZE + 1], false), // else there would be no end of buckets, and no room
+            (vec![0, 1], false),
+            (vec![SIZES as u8], false),
+        ] {
+            let windows = vec![sizes.iter().copied().map(bucket).collect()];
+            assert_eq!(
+                AdwinMemory::try_from(AdwinRecord { windows }).is_ok(),
+                taken,
+                "{sizes:?}"
+            );
+        }
     }
 
     #[test]

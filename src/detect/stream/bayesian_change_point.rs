@@ -17,6 +17,8 @@ const LEAST_SCALE: f64 = 1e-100;
 const MOST_RUNS: u32 = 1 << 14;
 /// A run length whose probability is below this is dropped.
 const LEAST_PROBABILITY: f64 = 1e-10;
+/// The least probability that is read; above the reciprocal of any likelihood ratio that would overflow.
+const LEAST_READ: f64 = 1e-30;
 
 /// Streaming detector by Bayesian online change points: how surprising a row is, whatever the time since the level or the
 /// spread last changed.
@@ -198,7 +200,7 @@ impl TryFrom<RunsRecord> for ChangePointMemory {
     type Error = Error;
 
     fn try_from(r: RunsRecord) -> Result<Self> {
-        let run = |r: &Run| r.length <= MOST_RUNS && (0.0..=1.0).contains(&r.probability);
+        let run = |r: &Run| r.length <= MOST_RUNS && (LEAST_READ..=1.0).contains(&r.probability);
         let posterior = |p: &Posterior| p.mean.abs() <= LARGEST_VALUE && (LEAST_SCALE..=1e300).contains(&p.scale);
         let falling = r
             .runs
@@ -554,6 +556,29 @@ mod tests {
         // A tail of runs that forgets still knows level and spread.
         let p = state.memory().posteriors[0];
         assert!((p.mean - 5.0).abs() < 1.0, "{p:?}");
+    }
+
+    #[test]
+    fn probabilities_that_would_overflow_are_refused() {
+        // The run that explains the next row would be lifted by more than the largest number.
+        let run = |length, probability| Run { length, probability };
+        for (least, taken) in [(5e-324, false), (0.0, false), (1e-20, true)] {
+            let memory = ChangePointMemory::try_from(RunsRecord {
+                runs: vec![run(20, 1.0), run(0, least)],
+                posteriors: [(0.0, 1e-90), (1e90, 1.0)]
+                    .map(|(mean, scale)| Posterior { mean, scale })
+                    .into(),
+            });
+            assert_eq!(memory.is_ok(), taken, "{least}");
+            let Ok(mut memory) = memory else { continue };
+            let s = ChangePointScorer::new(ChangePointSettings::default(), 1);
+            let x = StreamRow {
+                values: &[1e90],
+                time: None,
+            };
+            s.update(&mut memory, x, true);
+            assert!(s.score(&memory, x).is_finite());
+        }
     }
 
     #[test]

@@ -17,8 +17,10 @@ const MOST_HISTORY: u32 = 1 << 20;
 const LARGEST_VALUE: f64 = 1e140;
 /// The largest sum of products that is read.
 const LARGEST_PRODUCT: f64 = 1e300;
-/// A stretch whose standard deviation is at most this part of its largest magnitude is flat.
+/// A stretch whose standard deviation is at most this part of its largest magnitude is flat: it is rounding.
 const FLAT: f64 = 1e-13;
+/// The same of its largest distance from the machine's first value: the difference of two squares has no digits left.
+const DRIFTED: f64 = 1e-6;
 /// Lags worked on at once: one block of sums stays on the stack.
 const BLOCK: usize = 64;
 /// What is added to the correlation with a flat stretch, so that the distance to it is `√m`.
@@ -46,8 +48,13 @@ const EXCLUDED: f64 = -8.0;
 /// found, times the score; contributions add up to the score.
 ///
 /// Sums of products are carried from row to row for every lag, and one lag a row is summed anew, so that rounding errors
-/// stay within one history's length. Rows that the [`LearningPolicy`](crate::detect::LearningPolicy) keeps out are part of the
-/// latest stretch, but no stretch that holds one is found later.
+/// stay within one history's length. They are sums of distances from the machine's first value, so that a level which is
+/// large beside what varies costs no digits; a stretch whose deviation is below 10⁻⁶ of its distance from there counts as
+/// flat.
+///
+/// Rows that the [`LearningPolicy`](crate::detect::LearningPolicy) keeps out are part of the latest stretch, but no stretch
+/// that holds one is found later. Where the history holds no other, the score is the highest there is, `2 √m`: a fault that
+/// is kept out for as long as a history leaves nothing to compare with, and the machine needs a new state.
 ///
 /// The first scores come after two stretches. Rows are taken as evenly spaced; see [`crate::signal::EvenGrid`] for times that are not.
 ///
@@ -180,6 +187,8 @@ pub struct DiscordMemory {
 /// Buffers of `2 * kept` numbers, of which the `kept` before `next` count; zeros stand for rows before the first.
 #[derive(Clone, Debug)]
 struct Column {
+    /// The machine's first value, which is taken off every other; 0 before there is one.
+    pivot: f64,
     values: Vec<f64>,
     /// Mean of the stretch that ends at each row.
     mean: Vec<f64>,
@@ -201,6 +210,7 @@ struct DiscordRecord {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct ColumnRecord {
+    pivot: f64,
     values: Vec<f64>,
     mean: Vec<f64>,
     rate: Vec<f64>,
@@ -212,6 +222,7 @@ impl From<DiscordMemory> for DiscordRecord {
     fn from(m: DiscordMemory) -> Self {
         let live = |v: &[f64]| v.get(m.next - m.kept..m.next).unwrap_or_default().to_vec();
         let column = |c: &Column| ColumnRecord {
+            pivot: c.pivot,
             values: live(&c.values),
             mean: live(&c.mean),
             rate: live(&c.rate),
@@ -234,7 +245,8 @@ impl TryFrom<DiscordRecord> for DiscordMemory {
         let within = |v: &[f64], n: usize, most: f64| v.len() == n && v.iter().all(|x| x.abs() <= most);
         let n_lags = r.columns.first().map_or(0, |c| c.products.len());
         let sound = |c: &ColumnRecord| {
-            within(&c.values, kept, LARGEST_VALUE)
+            c.pivot.abs() <= LARGEST_VALUE
+                && within(&c.values, kept, LARGEST_VALUE)
                 && within(&c.mean, kept, LARGEST_VALUE)
                 && within(&c.rate, kept, f64::MAX)
                 && c.rate.iter().all(|r| *r >= 0.0)
@@ -251,6 +263,7 @@ impl TryFrom<DiscordRecord> for DiscordMemory {
             v
         };
         let column = |c: ColumnRecord| Column {
+            pivot: c.pivot,
             values: twice(c.values),
             mean: twice(c.mean),
             rate: twice(c.rate),
@@ -277,6 +290,8 @@ impl PartialEq for DiscordMemory {
 /// The latest stretch of a column with a new value at its end.
 #[derive(Clone, Copy)]
 struct Latest {
+    pivot: f64,
+    /// From the pivot.
     value: f64,
     /// The value that leaves the stretch.
     leaving: f64,
@@ -309,15 +324,17 @@ impl DiscordScorer {
     /// The lags whose stretches lie wholly after the machine's first row, as places among the products.
     fn found_from(&self, n_rows: u64) -> usize {
         // With the new row at t = n_rows, the stretch at lag l begins at t - l - m + 1 >= 0.
-        let most = (n_rows + 1).saturating_sub(self.settings.length.into());
+        let most = n_rows.saturating_add(1).saturating_sub(self.settings.length.into());
         self.largest_lag()
             .saturating_sub(usize::try_from(most).unwrap_or(usize::MAX))
             .min(self.n_lags())
     }
 
-    fn latest(&self, c: &Column, next: usize, x: f64) -> Latest {
+    fn latest(&self, c: &Column, next: usize, n_rows: u64, x: f64) -> Latest {
         let m = self.length();
-        let value = x.clamp(-LARGEST_VALUE, LARGEST_VALUE);
+        let x = x.clamp(-LARGEST_VALUE, LARGEST_VALUE);
+        let pivot = if n_rows == 0 { x } else { c.pivot };
+        let value = (x - pivot).clamp(-LARGEST_VALUE, LARGEST_VALUE);
         let before = c.values.get(next + 1 - m..next).unwrap_or_default();
         let stretch = || before.iter().copied().chain([value]);
         let mean = stretch().sum::<f64>() / m as f64;
@@ -326,21 +343,21 @@ impl DiscordScorer {
         });
         let deviation = (square / m as f64).sqrt();
         let rate = 1.0 / deviation;
+        let varies = deviation > FLAT * (largest + pivot.abs()) && deviation > DRIFTED * largest;
         Latest {
+            pivot,
             value,
             leaving: c.values.get(next - m).copied().unwrap_or(0.0),
             mean,
-            rate: if deviation > FLAT * largest && rate.is_finite() {
-                rate
-            } else {
-                0.0
-            },
+            rate: if varies && rate.is_finite() { rate } else { 0.0 },
         }
     }
 
     fn latest_of_all(&self, memory: &DiscordMemory, x: &[f64]) -> SmallVec<[Latest; 256]> {
         let columns = memory.columns.iter().zip(x);
-        columns.map(|(c, x)| self.latest(c, memory.next, *x)).collect()
+        columns
+            .map(|(c, x)| self.latest(c, memory.next, memory.n_rows, *x))
+            .collect()
     }
 
     /// Takes the new row into the `products` of a block of lags, which begins at place `from`, and adds `1 - correlation` of
@@ -407,7 +424,7 @@ impl DiscordScorer {
     fn push(&self, memory: &mut DiscordMemory, latest: &[Latest], learn: bool) {
         let (m, next, kept) = (self.length(), memory.next, memory.kept);
         memory.n_learnt = if learn {
-            (memory.n_learnt + 1).min(self.settings.length)
+            memory.n_learnt.saturating_add(1).min(self.settings.length)
         } else {
             0
         };
@@ -419,6 +436,7 @@ impl DiscordScorer {
         let anew = (memory.n_rows % self.n_lags() as u64) as usize;
         let lag = self.largest_lag() - anew;
         for (c, new) in memory.columns.iter_mut().zip(latest) {
+            c.pivot = new.pivot;
             let flat = if new.rate == 0.0 { FLAT_BONUS } else { 0.0 };
             for (buffer, value) in [
                 (&mut c.values, new.value),
@@ -473,6 +491,7 @@ impl StreamScorer for DiscordScorer {
         let kept = self.kept();
         let zeros = || vec![0.0; 2 * kept];
         let column = || Column {
+            pivot: 0.0,
             values: zeros(),
             mean: zeros(),
             rate: zeros(),
@@ -645,6 +664,80 @@ mod tests {
                 );
                 assert!((shares.iter().sum::<f64>() - score.value).abs() < 1e-9);
             }
+        }
+    }
+
+    /// A counter or a pressure in pascal: a level that is large beside what varies.
+    #[test]
+    fn shapes_on_a_high_level_are_told_apart() {
+        for level in [0.0, 1e6, -1e9] {
+            let rows: Vec<Vec<f64>> = (0..160)
+                .map(|i| vec![level + (i as f64 * 0.7).sin() + 0.3 * noise(i, 0)])
+                .collect();
+            let discord = raw(LeftDiscord::params().length(8).history(48), 1);
+            let mut state = discord.new_state();
+            for t in 0..rows.len() {
+                let x = FeatureView::new(discord.schema(), &rows[t]).unwrap();
+                let Some(score) = discord.step(&mut state, x).unwrap().ready() else {
+                    continue;
+                };
+                // The reference is rounded as well: its mean of numbers near 1e9 is off by some 1e-7.
+                let expected = naive(&rows, t, 8, 48);
+                assert!(
+                    (score.value - expected).abs() < 1e-5,
+                    "{level} {t}: {} {expected}",
+                    score.value
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_constant_is_flat_however_it_is_rounded() {
+        let discord = raw(LeftDiscord::params().length(8).history(48), 1);
+        let mut state = discord.new_state();
+        for i in 0..100 {
+            let x = [1e9 + 1e-6 * noise(i, 0)]; // a few units in the last place
+            let x = FeatureView::new(discord.schema(), &x).unwrap();
+            assert!(
+                discord
+                    .step(&mut state, x)
+                    .unwrap()
+                    .ready()
+                    .is_none_or(|s| s.value == 0.0)
+            );
+        }
+    }
+
+    #[test]
+    fn a_history_of_what_was_kept_out_gives_the_highest_score() {
+        let discord = raw(
+            LeftDiscord::params()
+                .length(8)
+                .history(48)
+                .learning(LearningPolicy::Frozen),
+            1,
+        );
+        let mut state = discord.new_state();
+        let mut last = 0.0;
+        for i in 0..16 + 48 + 8 {
+            let x = [(i as f64 * 0.7).sin()];
+            let x = FeatureView::new(discord.schema(), &x).unwrap();
+            last = discord.step(&mut state, x).unwrap().ready().map_or(0.0, |s| s.value);
+        }
+        assert_eq!(last, 2.0 * 8.0_f64.sqrt());
+    }
+
+    #[test]
+    fn counts_that_no_machine_reaches_do_no_harm() {
+        let discord = raw(LeftDiscord::params().length(5).history(20), 1);
+        let mut record = DiscordRecord::from(discord.new_state().memory().clone());
+        (record.n_rows, record.n_learnt) = (u64::MAX, u32::MAX);
+        let mut memory = DiscordMemory::try_from(record).unwrap();
+        for i in 0..60 {
+            let x = [noise(i, 0)];
+            let row = StreamRow { values: &x, time: None };
+            assert!(discord.scorer.step(&mut memory, row, |_| true).is_finite());
         }
     }
 

@@ -299,10 +299,12 @@ mod tests {
     use crate::{
         ErrorKind,
         detect::{LearningPolicy, Scaling},
-        features::{FeatureSchema, FeatureView},
+        features::{FeatureSchema, FeatureTable, FeatureView},
         model::OnlineModel,
         signal::Channel,
     };
+    use linfa::{DatasetBase, traits::Fit};
+    use ndarray::Array2;
     use proptest::prelude::*;
 
     fn schema() -> FeatureSchema {
@@ -347,6 +349,27 @@ mod tests {
                 .unwrap_err();
             assert_eq!(e.kind(), ErrorKind::InvalidParameter);
             assert!(e.to_string().contains(name), "{e}");
+        }
+    }
+
+    /// Nothing is fitted on raw rows, so that held-out machines score as live ones do.
+    #[test]
+    fn a_threshold_is_that_of_machines_run_as_they_will_be() {
+        let level = |i: usize| 0.01 * (i % 100) as f64 + ((i * 7919) % 101) as f64 / 101.0;
+        let values = Array2::from_shape_fn((400, 1), |(i, _)| level(i));
+        let table = FeatureTable::new(schema(), values, (0..400).map(|i| i / 100).collect()).unwrap();
+        for policy in [
+            LearningPolicy::Always,
+            LearningPolicy::WhenNormal,
+            LearningPolicy::Frozen,
+        ] {
+            let params = PageHinkley::params().scaling(Scaling::Raw).false_alarm_rate(1e-6);
+            let test = params
+                .learning(policy)
+                .fit(&DatasetBase::new(table.clone(), ()))
+                .unwrap();
+            let scores = (0..4).flat_map(|m| run(&test, &(100 * m..100 * m + 100).map(level).collect::<Vec<_>>()));
+            assert_eq!(scores.fold(0.0, f64::max), test.threshold(), "{policy:?}");
         }
     }
 

@@ -57,7 +57,7 @@ const LARGEST_NUMBER: f64 = 1e200;
 /// with the weight of the smoothed rarity `w` = 0.25 and the share of a record that suffices `s` = 0.955. A row's score is
 /// that of its most unusual channel, whose own score is each channel's contribution. From 0.5 on, `R >= 1`, it is an
 /// alarm, and the scores of the 45 rows after an alarm are halved, so that none of them is one: a disturbance raises one
-/// alarm. Scores lie in `[0, 1)`.
+/// alarm. Scores lie from 0 to 1.
 ///
 /// Which rows are learnt the [`LearningPolicy`](crate::detect::LearningPolicy) says; smoothing, the moving mean and the silence
 /// follow every row. Rows without an instant share one hour.
@@ -360,8 +360,10 @@ impl ChannelMemory {
         let staying = older.get(usize::from(full)..).unwrap_or_default();
         let sum = staying.iter().chain(newer).sum::<f64>() + x;
         let moving_mean = sum / (staying.len() + newer.len() + 1) as f64;
-        let z = if n > 1 && m.square > 0.0 {
-            (moving_mean - m.centre).abs() / (m.square / n as f64).sqrt()
+        let deviation = (m.square / n.max(1) as f64).sqrt();
+        let z = if n > 1 && deviation > 0.0 {
+            // Of a spread near the least number the quotient may be infinite.
+            ((moving_mean - m.centre).abs() / deviation).min(LARGEST_NUMBER)
         } else {
             0.0
         };
@@ -489,7 +491,8 @@ impl StreamScorer for RarityRecordScorer {
     }
 
     fn accepts(&self, memory: &RarityRecordMemory) -> bool {
-        memory.channels.len() == self.width
+        let most = self.settings.mean_rows as usize;
+        memory.channels.len() == self.width && memory.channels.iter().all(|c| c.0.recent.len() <= most)
     }
 
     fn warm_up(&self) -> u32 {
@@ -523,5 +526,53 @@ impl StreamScorer for RarityRecordScorer {
     fn from_record(settings: RarityRecordSettings, width: usize) -> Result<Self> {
         settings.check().map_err(|e| Error::persistence(e.to_string()))?;
         Ok(Self { width, settings })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spread_near_the_least_number_leaves_a_memory_that_can_be_read() {
+        let settings = RarityRecordSettings::default();
+        let s = settings.fit(&Sequences::new(1), Seed(0)).unwrap();
+        let mut memory = s.new_memory();
+        for i in 0..200_u32 {
+            let x = match i {
+                100 | 150 => 1e150,
+                _ => 1e-160 * f64::from(i * 7919 % 101),
+            };
+            let row = StreamRow {
+                values: &[x],
+                time: None,
+            };
+            let score = s.step(&mut memory, row, |_| i < 100);
+            assert!((0.0..=1.0).contains(&score), "{i}: {score}");
+            memory = rmp_serde::from_slice(&rmp_serde::to_vec_named(&memory).unwrap()).unwrap();
+            s.update(&mut memory, row, i >= 100);
+        }
+        let read = rmp_serde::from_slice::<RarityRecordMemory>(&rmp_serde::to_vec_named(&memory).unwrap());
+        assert_eq!(read.unwrap(), memory);
+    }
+
+    #[test]
+    fn a_longer_moving_mean_is_that_of_another_detector() {
+        let scorer = |mean_rows| RarityRecordScorer {
+            width: 1,
+            settings: RarityRecordSettings {
+                mean_rows,
+                ..Default::default()
+            },
+        };
+        let mut memory = scorer(24).new_memory();
+        for i in 0..30 {
+            let row = StreamRow {
+                values: &[f64::from(i % 7)],
+                time: None,
+            };
+            scorer(24).update(&mut memory, row, true);
+        }
+        assert!(scorer(24).accepts(&memory) && !scorer(23).accepts(&memory));
     }
 }
