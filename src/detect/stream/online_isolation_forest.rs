@@ -39,18 +39,19 @@ const LARGEST_READING: f64 = 1e150;
 ///
 /// ```text
 /// c(m)  = log4(m / η), or 0 below η
-/// score = 2^(-mean over trees of (k + c(m)) / c(ω)),   ω the rows of a full window
+/// p     = Σ_j g_j / Σ_j (r_j + g_j),   r_j the range of the last rows in column j, g_j how far the row lies outside it
+/// score = 2^(-(1 - p) mean over trees of (k + c(m)) / c(ω)),   ω the rows of a full window
 /// ```
 ///
-/// between 0 and 1: near 1 where rows are isolated at once, about 1/2 and below for the usual. The first score comes after
-/// `4 η` rows, or a full window where that is less.
+/// between 0 and 1: near 1 where rows are isolated at once, about 1/2 and below for the usual. `p` is the probability that
+/// a first cut, drawn as in a random cut forest, parts the row from all others; it is not part of the published method, by
+/// which a row beyond all others scores no more than the edge, however far it lies. The ranges are those of the rows in the
+/// window and of up to as many before. The first score comes after `4 η` rows, or a full window where that is less.
 ///
 /// A split is rare for a row by `max(0, log2((m + 1) / (2 m' + 1)))`, where the bin counted `m` rows and the half on the
-/// row's side `m'`; that is summed for the split's column over all trees. A feature's contribution is the score times its
-/// share of that sum (an even share where no split is rare), so that contributions add up to the score.
-///
-/// A row beyond all that the window holds falls in the outermost bins, which hold rows: however far a jump, it scores little
-/// more than the edge. [`RandomCutForest`](crate::detect::RandomCutForest) measures such distances.
+/// row's side `m'`; that is summed for the split's column over all trees. A feature's contribution is the score times `1 - p`
+/// parts of its share of that sum (an even share where no split is rare) and `p` parts of its share of the `g_j`, so that
+/// contributions add up to the score.
 ///
 /// All chance comes from the seed, the number of the row in its machine's stream and the number of the tree.
 ///
@@ -197,6 +198,9 @@ pub struct OnlineIsolationMemory {
     /// The row of the window that is the oldest once it is full.
     next: usize,
     window: Vec<f64>,
+    /// Corners of a box around the rows of the window and some before.
+    lower: Vec<f64>,
+    upper: Vec<f64>,
     /// Tree by tree, bins level by level from place 1 on: the halves of `i` are `2 i` and `2 i + 1`.
     counts: Vec<u32>,
     columns: Vec<u32>,
@@ -212,6 +216,8 @@ struct OnlineIsolationMemoryRecord {
     n_rows: u64,
     next: usize,
     window: Vec<f64>,
+    lower: Vec<f64>,
+    upper: Vec<f64>,
     counts: Vec<u32>,
     columns: Vec<u32>,
     splits: Vec<f64>,
@@ -237,7 +243,16 @@ impl TryFrom<OnlineIsolationMemoryRecord> for OnlineIsolationMemory {
         if !r.window.len().is_multiple_of(r.width) || r.next > r.window.len() / r.width {
             return wrong("a window of whole rows");
         }
-        let numbers = r.window.iter().chain(&r.splits).chain(&r.bounds);
+        if r.lower.len() != r.width || r.upper.len() != r.width || r.lower.iter().zip(&r.upper).any(|(l, u)| l > u) {
+            return wrong("a box around the window");
+        }
+        let numbers = r
+            .window
+            .iter()
+            .chain(&r.splits)
+            .chain(&r.bounds)
+            .chain(&r.lower)
+            .chain(&r.upper);
         if !numbers.into_iter().all(|x| x.abs() <= LARGEST_READING) {
             return wrong("numbers within ±1e150");
         }
@@ -265,6 +280,8 @@ impl TryFrom<OnlineIsolationMemoryRecord> for OnlineIsolationMemory {
             n_rows: r.n_rows,
             next: r.next,
             window: r.window,
+            lower: r.lower,
+            upper: r.upper,
             counts: r.counts,
             columns: r.columns,
             splits: r.splits,
@@ -419,13 +436,44 @@ impl Histogram<'_> {
 impl OnlineIsolationMemory {
     /// Bytes in memory.
     pub fn n_bytes(&self) -> usize {
-        let numbers = self.window.capacity() + self.splits.capacity() + self.bounds.capacity();
+        let numbers = 2 * self.width + self.window.capacity() + self.splits.capacity() + self.bounds.capacity();
         size_of::<Self>() + 8 * numbers + 4 * (self.counts.capacity() + self.columns.capacity())
     }
 
     /// Rows in the window.
     fn len(&self) -> usize {
         self.window.len().checked_div(self.width).unwrap_or(0)
+    }
+
+    /// Makes the box hold `x`, the newest row of the window; once a window it is drawn anew around the window alone.
+    fn reach(&mut self, x: &[f64]) {
+        if self.next == 0 || self.len() == 1 {
+            self.lower.copy_from_slice(x);
+            self.upper.copy_from_slice(x);
+            for row in self.window.chunks_exact(self.width) {
+                stretch(&mut self.lower, &mut self.upper, row);
+            }
+        } else {
+            stretch(&mut self.lower, &mut self.upper, x);
+        }
+    }
+
+    /// How far `x` lies outside the box, column by column, and the ranges of the box.
+    fn gaps<'a>(&'a self, x: &'a [f64]) -> impl Iterator<Item = (f64, f64)> + 'a {
+        let corners = self.lower.iter().zip(&self.upper);
+        corners.zip(x).map(|((l, u), x)| ((l - x).max(x - u).max(0.0), u - l))
+    }
+
+    /// The probability that a first cut parts `x` from all rows of the window.
+    fn isolation(&self, x: &[f64]) -> f64 {
+        let (gap, range) = self
+            .gaps(x)
+            .fold((0.0, 0.0), |(g, r), (gap, range)| (g + gap, r + range));
+        if gap > 0.0 && !self.window.is_empty() {
+            gap / (gap + range)
+        } else {
+            0.0
+        }
     }
 
     /// The bins of tree `tree` on the way of `x`, from the top on.
@@ -439,6 +487,13 @@ impl OnlineIsolationMemory {
             Some(start + 2 * (bin - start) + up)
         };
         std::iter::successors(Some(start + 1), below)
+    }
+}
+
+fn stretch(lower: &mut [f64], upper: &mut [f64], x: &[f64]) {
+    for ((l, u), x) in lower.iter_mut().zip(upper).zip(x) {
+        *l = l.min(*x);
+        *u = u.max(*x);
     }
 }
 
@@ -482,6 +537,7 @@ impl OnlineIsolationScorer {
             leaving
         };
         memory.next = (memory.next + 1) % full;
+        memory.reach(x);
         let n_rows = memory.len();
         let seed = self.seed.part(memory.n_rows);
         memory.n_rows = memory.n_rows.saturating_add(1);
@@ -530,6 +586,8 @@ impl StreamScorer for OnlineIsolationScorer {
             n_rows: 0,
             next: 0,
             window: Vec::with_capacity(self.settings.window_size * self.width),
+            lower: vec![0.0; self.width],
+            upper: vec![0.0; self.width],
             counts: vec![0; n_bins],
             columns: vec![BIN; n_bins],
             splits: vec![0.0; n_bins],
@@ -560,7 +618,7 @@ impl StreamScorer for OnlineIsolationScorer {
             sum += end.0 as f64 + self.extra(count);
         }
         let usual = self.settings.n_trees as f64 * self.extra(u32::MAX);
-        libm::exp2(-sum / usual)
+        libm::exp2(-(1.0 - memory.isolation(x.values)) * sum / usual)
     }
 
     fn update(&self, memory: &mut OnlineIsolationMemory, x: StreamRow<'_>, learn: bool) {
@@ -582,11 +640,18 @@ impl StreamScorer for OnlineIsolationScorer {
                 }
             }
         }
+        let p = memory.isolation(x.values);
         let total: f64 = out.iter().sum();
         if total > 0.0 {
-            out.iter_mut().for_each(|c| *c *= score / total);
+            out.iter_mut().for_each(|c| *c *= (1.0 - p) * score / total);
         } else {
-            out.fill(score / out.len().max(1) as f64);
+            out.fill((1.0 - p) * score / out.len().max(1) as f64);
+        }
+        let gap: f64 = memory.gaps(x.values).map(|(gap, _)| gap).sum();
+        if p > 0.0 {
+            out.iter_mut()
+                .zip(memory.gaps(x.values))
+                .for_each(|(o, (g, _))| *o += p * score * (g / gap));
         }
     }
 
