@@ -3,7 +3,7 @@
 use crate::detect::{
     draws::Draws,
     rows::{Sequences, StreamRow},
-    stream::random_cut_tree::{LARGEST_SAMPLE, Points, Tree, TreeRecord},
+    stream::random_cut_tree::{LARGEST_SAMPLE, Points, Tree, TreeRecord, score_of_all},
     stream_detector::{StreamAlgorithm, StreamDetector, StreamDetectorParams, StreamScorer, StreamState},
 };
 use crate::{
@@ -363,13 +363,18 @@ impl TryFrom<RandomCutMemoryRecord> for RandomCutMemory {
     }
 }
 
+/// Room for a box around a point; around one of up to 256 numbers it stays on the stack.
+fn room(point: &[f64]) -> SmallVec<[f64; 512]> {
+    SmallVec::from_elem(0.0, 2 * point.len())
+}
+
 impl RandomCutScorer {
     fn decay(&self) -> f64 {
         self.settings.decay.unwrap_or(0.1 / self.settings.sample_size as f64)
     }
 
     fn displacement(&self, memory: &RandomCutMemory, point: &[f64]) -> f64 {
-        let sum: f64 = memory.trees.iter().map(|t| t.score(&memory.points, point)).sum();
+        let sum = score_of_all(&memory.trees, &memory.points, point, &mut room(point));
         sum * self.rate(memory)
     }
 
@@ -384,14 +389,14 @@ impl RandomCutScorer {
         let capacity = self.settings.sample_size;
         let seed = self.seed.part(memory.n_rows);
         let age = self.decay() * memory.n_rows as f64;
-        let mut stored = None;
+        let (mut stored, mut own) = (None, room(point));
         for (i, tree) in memory.trees.iter_mut().enumerate() {
             let mut draws = Draws::new(seed.part(i as u64));
             let uniform = draws.uniform() + 0.5 / (1_u64 << 53) as f64; // above 0
             let weight = libm::log(-libm::log(uniform.min(1.0 - f64::EPSILON / 2.0))) - age;
             if tree.takes(weight, capacity) {
                 let point = *stored.get_or_insert_with(|| memory.points.add(point));
-                tree.take(&mut memory.points, point, weight, capacity, &mut draws);
+                tree.take(&mut memory.points, (point, weight), capacity, &mut draws, &mut own);
             }
         }
     }
@@ -414,11 +419,11 @@ impl RandomCutScorer {
         let Some(point) = memory.shingle(x.values) else {
             return;
         };
-        let mut own: SmallVec<[[f64; 2]; 256]> = SmallVec::from_elem([0.0; 2], out.len());
-        let mut sum = own.clone();
+        let mut parts: SmallVec<[[f64; 2]; 256]> = SmallVec::from_elem([0.0; 2], out.len());
+        let (mut sum, mut own) = (parts.clone(), room(&point));
         let rate = self.rate(memory);
         for tree in &memory.trees {
-            tree.attribute(&memory.points, &point, rate, &mut own, &mut sum);
+            tree.attribute(&memory.points, &point, rate, &mut own, &mut parts, &mut sum);
         }
         out.iter_mut().zip(&sum).for_each(|(o, c)| *o = side(c));
     }
