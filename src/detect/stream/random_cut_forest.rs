@@ -393,7 +393,11 @@ impl RandomCutScorer {
         for (i, tree) in memory.trees.iter_mut().enumerate() {
             let mut draws = Draws::new(seed.part(i as u64));
             let uniform = draws.uniform() + 0.5 / (1_u64 << 53) as f64; // above 0
-            let weight = libm::log(-libm::log(uniform.min(1.0 - f64::EPSILON / 2.0))) - age;
+            let uniform = uniform.min(1.0 - f64::EPSILON / 2.0);
+            if tree.passes_over(uniform, age, capacity) {
+                continue;
+            }
+            let weight = libm::log(-libm::log(uniform)) - age;
             if tree.takes(weight, capacity) {
                 let point = *stored.get_or_insert_with(|| memory.points.add(point));
                 tree.take(&mut memory.points, (point, weight), capacity, &mut draws, &mut own);
@@ -451,7 +455,9 @@ impl StreamScorer for RandomCutScorer {
             n_rows: 0,
             recent: Vec::with_capacity((shingle - 1) * self.width),
             points: Points::new(shingle * self.width),
-            trees: (0..n_trees).map(|_| Tree::new(sample_size)).collect(),
+            trees: (0..n_trees)
+                .map(|_| Tree::new(sample_size, shingle * self.width))
+                .collect(),
         }
     }
 

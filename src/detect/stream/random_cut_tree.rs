@@ -18,6 +18,8 @@ const RECORD_LEAF: u32 = u32::MAX;
 const ABREAST: usize = 8;
 /// Nodes above a leaf whose boxes are asked for before they are needed.
 const LAST: usize = 4;
+/// The most numbers for which a tree makes room before it needs it.
+const RESERVED: usize = 1 << 14;
 /// Numbers between one touch of memory and the next: a line of a cache.
 const LINE: usize = 8;
 
@@ -281,14 +283,17 @@ fn cut_between(x: &[f64], lower: &[f64], upper: &[f64], mut at: f64, uniform: f6
 }
 
 impl Tree {
-    pub fn new(capacity: usize) -> Self {
+    /// Over samples of up to `capacity` points of `width` numbers.
+    pub fn new(capacity: usize, width: usize) -> Self {
+        // Seldom more than a third of the nodes keep bounds.
+        let n_bounds = (capacity / 2).min(RESERVED / (2 * width.max(1)));
         Self {
             root: NONE,
             nodes: Pool::new(capacity.saturating_sub(1)),
             extents: Vec::with_capacity(capacity.saturating_sub(1)),
             leaves: Pool::new(capacity),
-            bounds: Vec::new(),
-            free_bounds: Vec::new(),
+            bounds: Vec::with_capacity(n_bounds * 2 * width),
+            free_bounds: Vec::with_capacity(n_bounds),
             sample: Vec::with_capacity(capacity),
         }
     }
@@ -594,6 +599,19 @@ impl Tree {
         }
     }
 
+    /// Whether `takes` would surely say no to the weight `ln(-ln u) - age`, told without logarithms: with `a = -age - w`
+    /// for the largest weight `w`, where `(1 - u) (1 + a + a²/2 + a³/6 + a⁴/24) > 1`, because `1 - u <= -ln u` and the sum
+    /// is at most `exp(a)`. The margin is wide of rounding.
+    #[inline]
+    pub fn passes_over(&self, uniform: f64, age: f64, capacity: usize) -> bool {
+        let largest = self.sample.first().filter(|_| self.sample.len() >= capacity);
+        largest.is_some_and(|(w, _)| {
+            let a = -age - w;
+            let below_exp = 1.0 + a * (1.0 + a / 2.0 * (1.0 + a / 3.0 * (1.0 + a / 4.0)));
+            a > 0.0 && (1.0 - uniform) * below_exp > 1.0 + 1e-6
+        })
+    }
+
     /// Offers a point of this weight to a sample of `capacity`: the one of the largest weight is not in it.
     pub fn takes(&self, weight: f64, capacity: usize) -> bool {
         self.sample.len() < capacity || self.sample.first().is_some_and(|(w, _)| weight < *w)
@@ -718,7 +736,9 @@ impl Tree {
 
     /// Takes one row of the values of `point` out of the leaf that holds it.
     fn remove(&mut self, points: &mut Points, point: u32, own: &mut [f64]) {
-        let place = self.locate(points.get(point)).place;
+        let found = self.locate(points.get(point));
+        std::hint::black_box(self.touch(points, &found));
+        let place = found.place;
         let leaf = *self.leaf(place);
         let mut at = leaf.parent;
         let mut shrinks = leaf.mass == 1;
@@ -813,7 +833,7 @@ impl Tree {
         if known.any(|&p| p as usize >= points.counts.len()) {
             return wrong("points that are there");
         }
-        let mut tree = Self::new(n_sample);
+        let mut tree = Self::new(n_sample, points.width());
         let heap = record.weights.iter().copied().zip(record.points.iter().copied());
         tree.sample.extend(heap);
         if (1..n_sample).any(|i| tree.sample[i].0 > tree.sample[(i - 1) / 2].0) {
@@ -1055,7 +1075,7 @@ mod tests {
     fn a_tree_is_that_of_the_definition() {
         for (width, capacity) in [(1, 3), (3, 20), (6, 40)] {
             let mut points = Points::new(width);
-            let mut tree = Tree::new(capacity);
+            let mut tree = Tree::new(capacity, width);
             let mut naive: Option<Naive> = None;
             let mut sample: Vec<(f64, Vec<f64>)> = Vec::new();
             for (i, x) in rows(400, width).iter().enumerate() {
@@ -1071,6 +1091,8 @@ mod tests {
                 let mut draws = Draws::new(Seed(3).part(i as u64));
                 let mut twin = draws.clone();
                 let weight = (i * 7919 % 1009) as f64 - i as f64;
+                let (uniform, age) = ((-weight.exp()).exp(), 0.0);
+                assert!(!tree.passes_over(uniform, age, capacity) || !tree.takes(weight, capacity));
                 if !tree.takes(weight, capacity) {
                     assert!(sample.len() == capacity && sample.iter().all(|(w, _)| *w <= weight));
                     continue;
@@ -1098,7 +1120,7 @@ mod tests {
     #[test]
     fn two_points_by_hand() {
         let mut points = Points::new(1);
-        let mut tree = Tree::new(4);
+        let mut tree = Tree::new(4, 1);
         assert_eq!(score(&tree, &points, &[7.0]), 0.0);
         for (i, x) in [0.0, 1.0].into_iter().enumerate() {
             let point = points.add(&[x]);
@@ -1120,7 +1142,7 @@ mod tests {
         const N: u64 = 2000;
         let across = (0..N).filter(|&seed| {
             let mut points = Points::new(2);
-            let mut tree = Tree::new(4);
+            let mut tree = Tree::new(4, 2);
             let rows = [[0.0, 0.0], [50.0, 80.0], [3.0, 1.0], [0.0, 1.0], [3.0, 0.0]];
             for (i, x) in rows.iter().enumerate() {
                 let point = points.add(x);
@@ -1157,7 +1179,7 @@ mod tests {
     #[test]
     fn records_that_no_tree_leaves_are_refused() {
         let mut points = Points::new(2);
-        let mut tree = Tree::new(8);
+        let mut tree = Tree::new(8, 2);
         for (i, x) in rows(30, 2).iter().enumerate() {
             let mut draws = Draws::new(Seed(3).part(i as u64));
             let weight = draws.uniform() - i as f64;
