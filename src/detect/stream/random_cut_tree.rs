@@ -42,6 +42,14 @@ impl Points {
         }
     }
 
+    /// Makes room for `n` points beforehand, where they are not too large.
+    pub fn reserve(&mut self, n: usize) {
+        let n = n.min(64 * RESERVED / self.width.max(1));
+        self.values.reserve_exact(n * self.width);
+        self.counts.reserve_exact(n);
+        self.free.reserve_exact(n);
+    }
+
     pub fn width(&self) -> usize {
         self.width
     }
@@ -221,31 +229,24 @@ pub(in crate::detect) struct TreeRecord {
     points: Vec<u32>,
 }
 
-/// How far `x` lies outside a box and how wide the box is, summed over columns: in a fixed order, four running sums.
+/// How far `x` lies outside a box and how wide the box is, summed over columns: in a fixed order, two running sums.
 #[inline]
 fn extension(x: &[f64], lower: &[f64], upper: &[f64]) -> (f64, f64) {
     let larger = |a: f64, b: f64| if a > b { a } else { b };
-    let (mut outside, mut range) = ([0.0; 4], [0.0; 4]);
-    let ((x4, x), (l4, l), (u4, u)) = (x.as_chunks::<4>(), lower.as_chunks::<4>(), upper.as_chunks::<4>());
-    for ((x, l), u) in x4.iter().zip(l4).zip(u4) {
-        for i in 0..4 {
-            outside[i] += larger(larger(l[i] - x[i], x[i] - u[i]), 0.0);
-            range[i] += u[i] - l[i];
-        }
-    }
-    let ((x2, x), (l2, l), (u2, u)) = (x.as_chunks::<2>(), l.as_chunks::<2>(), u.as_chunks::<2>());
+    let (mut outside, mut range) = ([0.0; 2], [0.0; 2]);
+    let ((x2, x), (l2, l), (u2, u)) = (x.as_chunks::<2>(), lower.as_chunks::<2>(), upper.as_chunks::<2>());
     for ((x, l), u) in x2.iter().zip(l2).zip(u2) {
-        for i in 0..2 {
-            outside[i] += larger(larger(l[i] - x[i], x[i] - u[i]), 0.0);
-            range[i] += u[i] - l[i];
-        }
+        let below: [f64; 2] = std::array::from_fn(|i| l[i] - x[i]);
+        let above: [f64; 2] = std::array::from_fn(|i| x[i] - u[i]);
+        let off: [f64; 2] = std::array::from_fn(|i| larger(larger(below[i], above[i]), 0.0));
+        outside = std::array::from_fn(|i| outside[i] + off[i]);
+        range = std::array::from_fn(|i| range[i] + (u[i] - l[i]));
     }
     for ((x, l), u) in x.iter().zip(l).zip(u) {
-        outside[2] += larger(larger(l - x, x - u), 0.0);
-        range[2] += u - l;
+        outside[0] += larger(larger(l - x, x - u), 0.0);
+        range[0] += u - l;
     }
-    let sum = |s: [f64; 4]| (s[0] + s[2]) + (s[1] + s[3]);
-    (sum(outside), sum(range))
+    (outside[0] + outside[1], range[0] + range[1])
 }
 
 /// Makes a box hold all that lies between `low` and `high`.
