@@ -3,7 +3,6 @@
 use crate::detect::draws::Draws;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
-use smallvec::SmallVec;
 
 /// The most points of a tree's sample: places have 15 bits.
 pub(in crate::detect) const LARGEST_SAMPLE: usize = 4096;
@@ -15,9 +14,14 @@ const LEAF: u16 = 0x8000;
 const SMALL: u16 = 6;
 /// In a record, a leaf instead of the column of a cut.
 const RECORD_LEAF: u32 = u32::MAX;
-
-/// One corner of a box; of up to 256 columns it stays on the stack.
-type Corner = SmallVec<[f64; 256]>;
+/// Trees that are walked down side by side: while one waits for its next node, others go on.
+const ABREAST: usize = 8;
+/// Nodes above a leaf whose boxes are asked for before they are needed.
+const LAST: usize = 4;
+/// The most numbers for which a tree makes room before it needs it.
+const RESERVED: usize = 1 << 14;
+/// Numbers between one touch of memory and the next: a line of a cache.
+const LINE: usize = 8;
 
 /// Points, each kept as long as someone counts on it.
 #[derive(Clone, Debug)]
@@ -36,6 +40,14 @@ impl Points {
             counts: Vec::new(),
             free: Vec::new(),
         }
+    }
+
+    /// Makes room for `n` points beforehand, where they are not too large.
+    pub fn reserve(&mut self, n: usize) {
+        let n = n.min(64 * RESERVED / self.width.max(1));
+        self.values.reserve_exact(n * self.width);
+        self.counts.reserve_exact(n);
+        self.free.reserve_exact(n);
     }
 
     pub fn width(&self) -> usize {
@@ -96,14 +108,33 @@ impl Points {
     }
 }
 
+/// What a walk needs of a node.
 #[derive(Clone, Copy, Debug)]
 struct Node {
     cut: f64,
-    column: u32,
-    /// Where `x[column] <= cut`.
-    left: u16,
-    right: u16,
+    column: u16,
+    /// Where `x[column] <= cut`, and the other side.
+    sides: [u16; 2],
     parent: u16,
+}
+
+impl Node {
+    #[inline]
+    fn side_of(&self, x: &[f64]) -> u16 {
+        let is_above = x[usize::from(self.column)] > self.cut;
+        self.sides[usize::from(is_above)]
+    }
+
+    /// The other side than `place`.
+    #[inline]
+    fn sibling(&self, place: u16) -> u16 {
+        self.sides[usize::from(self.sides[0] == place)]
+    }
+}
+
+/// What lies below a node.
+#[derive(Clone, Copy, Debug)]
+struct Extent {
     mass: u16,
     /// Its place among the bounds, or nothing.
     bounds: u16,
@@ -157,12 +188,31 @@ impl<T: Copy> Pool<T> {
 pub(in crate::detect) struct Tree {
     root: u16,
     nodes: Pool<Node>,
+    /// Of the node in the same place.
+    extents: Vec<Extent>,
     leaves: Pool<Leaf>,
     /// Lower and upper corners, one behind the other.
     bounds: Vec<f64>,
     free_bounds: Vec<u16>,
     /// The sample, the largest weight first, as a heap.
     sample: Vec<(f64, u32)>,
+}
+
+/// Where a way down a tree has come.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::detect) struct Found {
+    place: u16,
+    depth: u32,
+    /// The last nodes on the way, that of a depth in the place `depth % LAST`.
+    last: [u16; LAST],
+}
+
+impl Found {
+    const NOTHING: Self = Self {
+        place: NONE,
+        depth: 0,
+        last: [NONE; LAST],
+    };
 }
 
 /// What is written of a tree.
@@ -179,32 +229,38 @@ pub(in crate::detect) struct TreeRecord {
     points: Vec<u32>,
 }
 
-/// How far `x` lies outside a box and how wide the box is, summed over columns: in a fixed order, four running sums.
+/// How far `x` lies outside a box and how wide the box is, summed over columns: in a fixed order, two running sums.
 #[inline]
 fn extension(x: &[f64], lower: &[f64], upper: &[f64]) -> (f64, f64) {
-    let positive = |d: f64| if d > 0.0 { d } else { 0.0 };
-    let ((x4, x1), (l4, l1), (u4, u1)) = (x.as_chunks::<4>(), lower.as_chunks::<4>(), upper.as_chunks::<4>());
-    let (mut outside, mut range) = ([0.0; 4], [0.0; 4]);
-    for ((x, l), u) in x4.iter().zip(l4).zip(u4) {
-        for i in 0..4 {
-            outside[i] += positive(l[i] - x[i]) + positive(x[i] - u[i]);
-            range[i] += u[i] - l[i];
-        }
+    let larger = |a: f64, b: f64| if a > b { a } else { b };
+    let (mut outside, mut range) = ([0.0; 2], [0.0; 2]);
+    let ((x2, x), (l2, l), (u2, u)) = (x.as_chunks::<2>(), lower.as_chunks::<2>(), upper.as_chunks::<2>());
+    for ((x, l), u) in x2.iter().zip(l2).zip(u2) {
+        let below: [f64; 2] = std::array::from_fn(|i| l[i] - x[i]);
+        let above: [f64; 2] = std::array::from_fn(|i| x[i] - u[i]);
+        let off: [f64; 2] = std::array::from_fn(|i| larger(larger(below[i], above[i]), 0.0));
+        outside = std::array::from_fn(|i| outside[i] + off[i]);
+        range = std::array::from_fn(|i| range[i] + (u[i] - l[i]));
     }
-    for (i, ((x, l), u)) in x1.iter().zip(l1).zip(u1).enumerate() {
-        outside[i] += positive(l - x) + positive(x - u);
-        range[i] += u - l;
+    for ((x, l), u) in x.iter().zip(l).zip(u) {
+        outside[0] += larger(larger(l - x, x - u), 0.0);
+        range[0] += u - l;
     }
-    let sum = |s: [f64; 4]| (s[0] + s[1]) + (s[2] + s[3]);
-    (sum(outside), sum(range))
+    (outside[0] + outside[1], range[0] + range[1])
 }
 
-/// Makes a box hold `x`.
+/// Makes a box hold all that lies between `low` and `high`.
 #[inline]
-fn stretch(lower: &mut [f64], upper: &mut [f64], x: &[f64]) {
-    for ((l, u), &x) in lower.iter_mut().zip(upper).zip(x) {
-        *l = if x < *l { x } else { *l };
-        *u = if x > *u { x } else { *u };
+fn stretch(lower: &mut [f64], upper: &mut [f64], low: &[f64], high: &[f64]) {
+    let ((lower2, lower), (upper2, upper)) = (lower.as_chunks_mut::<2>(), upper.as_chunks_mut::<2>());
+    let ((low2, low), (high2, high)) = (low.as_chunks::<2>(), high.as_chunks::<2>());
+    for (((l, u), low), high) in lower2.iter_mut().zip(upper2).zip(low2).zip(high2) {
+        *l = std::array::from_fn(|i| if low[i] < l[i] { low[i] } else { l[i] });
+        *u = std::array::from_fn(|i| if high[i] > u[i] { high[i] } else { u[i] });
+    }
+    for (((l, u), &low), &high) in lower.iter_mut().zip(upper).zip(low).zip(high) {
+        *l = if low < *l { low } else { *l };
+        *u = if high > *u { high } else { *u };
     }
 }
 
@@ -228,13 +284,17 @@ fn cut_between(x: &[f64], lower: &[f64], upper: &[f64], mut at: f64, uniform: f6
 }
 
 impl Tree {
-    pub fn new(capacity: usize) -> Self {
+    /// Over samples of up to `capacity` points of `width` numbers.
+    pub fn new(capacity: usize, width: usize) -> Self {
+        // Seldom more than a third of the nodes keep bounds.
+        let n_bounds = (capacity / 2).min(RESERVED / (2 * width.max(1)));
         Self {
             root: NONE,
             nodes: Pool::new(capacity.saturating_sub(1)),
+            extents: Vec::with_capacity(capacity.saturating_sub(1)),
             leaves: Pool::new(capacity),
-            bounds: Vec::new(),
-            free_bounds: Vec::new(),
+            bounds: Vec::with_capacity(n_bounds * 2 * width),
+            free_bounds: Vec::with_capacity(n_bounds),
             sample: Vec::with_capacity(capacity),
         }
     }
@@ -246,7 +306,10 @@ impl Tree {
 
     /// Bytes on the heap.
     pub fn n_bytes(&self) -> usize {
-        let lists = 8 * self.bounds.capacity() + 2 * self.free_bounds.capacity() + 16 * self.sample.capacity();
+        let lists = 8 * self.bounds.capacity()
+            + 2 * self.free_bounds.capacity()
+            + 16 * self.sample.capacity()
+            + size_of::<Extent>() * self.extents.capacity();
         lists + self.nodes.n_bytes() + self.leaves.n_bytes()
     }
 
@@ -256,6 +319,23 @@ impl Tree {
 
     fn node_mut(&mut self, place: u16) -> &mut Node {
         &mut self.nodes.items[usize::from(place)]
+    }
+
+    fn extent(&self, place: u16) -> Extent {
+        self.extents[usize::from(place)]
+    }
+
+    fn extent_mut(&mut self, place: u16) -> &mut Extent {
+        &mut self.extents[usize::from(place)]
+    }
+
+    fn add_node(&mut self, node: Node, extent: Extent) -> u16 {
+        let place = self.nodes.add(node);
+        match self.extents.get_mut(usize::from(place)) {
+            Some(e) => *e = extent,
+            None => self.extents.push(extent),
+        }
+        place
     }
 
     fn leaf(&self, place: u16) -> &Leaf {
@@ -268,7 +348,7 @@ impl Tree {
 
     fn mass_of(&self, place: u16) -> u16 {
         if place & LEAF == 0 {
-            self.node(place).mass
+            self.extent(place).mass
         } else {
             self.leaf(place).mass
         }
@@ -280,11 +360,7 @@ impl Tree {
             self.root = child;
         } else {
             let node = self.node_mut(parent);
-            *(if node.left == before {
-                &mut node.left
-            } else {
-                &mut node.right
-            }) = child;
+            node.sides[usize::from(node.sides[0] != before)] = child;
         }
         self.set_parent(child, parent);
     }
@@ -297,9 +373,16 @@ impl Tree {
         }
     }
 
-    fn corners(&self, bounds: u16, width: usize) -> (&[f64], &[f64]) {
+    /// The lower corner and the upper behind it.
+    #[inline]
+    fn both_corners(&self, bounds: u16, width: usize) -> &[f64] {
         let start = 2 * width * usize::from(bounds);
-        self.bounds[start..start + 2 * width].split_at(width)
+        &self.bounds[start..start + 2 * width]
+    }
+
+    #[inline]
+    fn corners(&self, bounds: u16, width: usize) -> (&[f64], &[f64]) {
+        self.both_corners(bounds, width).split_at(width)
     }
 
     fn corners_mut(&mut self, bounds: u16, width: usize) -> (&mut [f64], &mut [f64]) {
@@ -307,165 +390,227 @@ impl Tree {
         self.bounds[start..start + 2 * width].split_at_mut(width)
     }
 
-    fn add_bounds(&mut self, lower: &[f64], upper: &[f64]) -> u16 {
-        let width = lower.len();
-        let place = self.free_bounds.pop().unwrap_or_else(|| {
-            let place = self.bounds.len() / (2 * width);
-            self.bounds.resize(self.bounds.len() + 2 * width, 0.0);
-            place as u16
-        });
-        let (l, u) = self.corners_mut(place, width);
-        l.copy_from_slice(lower);
-        u.copy_from_slice(upper);
-        place
+    /// Keeps a box; returns its place.
+    fn add_bounds(&mut self, corners: &[f64]) -> u16 {
+        match self.free_bounds.pop() {
+            Some(place) => {
+                let start = corners.len() * usize::from(place);
+                self.bounds[start..start + corners.len()].copy_from_slice(corners);
+                place
+            }
+            None => {
+                self.bounds.extend_from_slice(corners);
+                (self.bounds.len() / corners.len() - 1) as u16
+            }
+        }
     }
 
     /// Frees the bounds of a node, where it has any.
     fn drop_bounds(&mut self, node: u16) {
-        let bounds = std::mem::replace(&mut self.node_mut(node).bounds, NONE);
+        let bounds = std::mem::replace(&mut self.extent_mut(node).bounds, NONE);
         if bounds != NONE {
             self.free_bounds.push(bounds);
         }
     }
 
     /// Makes a box hold what lies below `place`.
-    fn stretch_over(&self, points: &Points, place: u16, lower: &mut [f64], upper: &mut [f64]) {
-        if place & LEAF != 0 {
-            return stretch(lower, upper, points.get(self.leaf(place).point));
-        }
-        let node = *self.node(place);
-        if node.bounds == NONE {
-            // A small node: few levels.
-            self.stretch_over(points, node.left, lower, upper);
-            self.stretch_over(points, node.right, lower, upper);
-        } else {
-            let (l, u) = self.corners(node.bounds, points.width());
-            stretch(lower, upper, l);
-            stretch(lower, upper, u);
-        }
-    }
-
-    /// The box of what lies below `place`, into two corners.
-    fn box_into(&self, points: &Points, place: u16, lower: &mut Corner, upper: &mut Corner) {
-        lower.clear();
-        lower.resize(points.width(), f64::INFINITY);
-        upper.clear();
-        upper.resize(points.width(), f64::NEG_INFINITY);
-        self.stretch_over(points, place, lower, upper);
-    }
-
-    /// The leaf on the way of `x`, and its depth; the tree is not empty.
     #[inline]
-    fn locate(&self, x: &[f64]) -> (u16, u32) {
-        let (mut place, mut depth) = (self.root, 0);
-        while place & LEAF == 0 {
-            let node = self.node(place);
-            place = if x[node.column as usize] <= node.cut {
-                node.left
-            } else {
-                node.right
-            };
-            depth += 1;
+    fn stretch_over(&self, points: &Points, place: u16, lower: &mut [f64], upper: &mut [f64]) {
+        if place & LEAF == 0 {
+            self.stretch_over_node(points, place, lower, upper);
+        } else {
+            let point = points.get(self.leaf(place).point);
+            stretch(lower, upper, point, point);
         }
-        (place, depth)
     }
 
-    /// Visits the boxes from the leaf up to the root, with their depths, until `visit` says no.
+    fn stretch_over_node(&self, points: &Points, place: u16, lower: &mut [f64], upper: &mut [f64]) {
+        let bounds = self.extent(place).bounds;
+        if bounds == NONE {
+            // A small node: few levels.
+            for side in self.node(place).sides {
+                self.stretch_over(points, side, lower, upper);
+            }
+        } else {
+            let (l, u) = self.corners(bounds, points.width());
+            stretch(lower, upper, l, u);
+        }
+    }
+
+    /// The box of what lies below two places, of which the second may be nothing, into `own`.
+    fn box_into(&self, points: &Points, places: [u16; 2], own: &mut [f64]) {
+        let (lower, upper) = own.split_at_mut(points.width());
+        lower.fill(f64::INFINITY);
+        upper.fill(f64::NEG_INFINITY);
+        for place in places.into_iter().filter(|p| *p != NONE) {
+            self.stretch_over(points, place, lower, upper);
+        }
+    }
+
+    /// The leaf on the way of `x`, and its depth; nothing in an empty tree.
+    #[inline]
+    pub fn locate(&self, x: &[f64]) -> Found {
+        let mut found = self.top();
+        while self.descend(x, &mut found) {}
+        found
+    }
+
+    #[inline]
+    fn top(&self) -> Found {
+        Found {
+            place: self.root,
+            ..Found::NOTHING
+        }
+    }
+
+    /// One level down; false at a leaf.
+    #[inline]
+    fn descend(&self, x: &[f64], found: &mut Found) -> bool {
+        let goes_on = found.place & LEAF == 0;
+        if goes_on {
+            found.last[found.depth as usize % LAST] = found.place;
+            found.place = self.node(found.place).side_of(x);
+            found.depth += 1;
+        }
+        goes_on
+    }
+
+    /// Reads a number of each line of memory that the score is likely to need, so that it is on its way while other trees
+    /// are at work; what comes back means nothing.
+    #[inline]
+    fn touch(&self, points: &Points, found: &Found) -> f64 {
+        let lines = |values: &[f64]| values.iter().step_by(LINE).sum::<f64>();
+        let of = |place: u16| match self.leaves.items.get(usize::from(place & !LEAF)) {
+            Some(leaf) if place & LEAF != 0 => lines(points.get(leaf.point)),
+            _ => 0.0,
+        };
+        let mut sum = 0.0;
+        for &node in found.last.iter().filter(|place| **place != NONE) {
+            let bounds = self.extent(node).bounds;
+            sum += if bounds == NONE {
+                self.node(node).sides.into_iter().map(of).sum::<f64>()
+            } else {
+                lines(self.both_corners(bounds, points.width()))
+            };
+        }
+        sum
+    }
+
+    /// Visits the boxes of the nodes from above the leaf up to the root, with their depths and how far `x` lies outside
+    /// and how wide they are, until `x` lies within one. `own` is room for a box.
     #[inline]
     fn climb(
         &self,
         points: &Points,
-        (leaf, mut depth): (u16, u32),
-        mut visit: impl FnMut(u32, &[f64], &[f64]) -> bool,
+        x: &[f64],
+        found: Found,
+        own: &mut [f64],
+        mut visit: impl FnMut(u32, (f64, f64), &[f64], &[f64]),
     ) {
-        let Leaf { point, parent, .. } = *self.leaf(leaf);
-        let point = points.get(point);
-        if !visit(depth, point, point) {
-            return;
-        }
-        let (mut lower, mut upper) = (Corner::new(), Corner::new());
-        let (mut child, mut place) = (leaf, parent);
+        let (own_lower, own_upper) = own.split_at_mut(points.width());
+        let Leaf { point, parent, .. } = *self.leaf(found.place);
+        let (mut child, mut place, mut depth) = (found.place, parent, found.depth);
         while place != NONE {
-            depth -= 1;
-            let node = *self.node(place);
-            let goes_on = if node.bounds == NONE {
-                if lower.is_empty() {
-                    lower.extend_from_slice(point);
-                    upper.extend_from_slice(point);
+            depth = depth.saturating_sub(1);
+            let node = self.node(place);
+            let bounds = self.extent(place).bounds;
+            let (lower, upper) = if bounds == NONE {
+                if child == found.place {
+                    let point = points.get(point);
+                    own_lower.copy_from_slice(point);
+                    own_upper.copy_from_slice(point);
                 }
-                let sibling = if node.left == child { node.right } else { node.left };
-                self.stretch_over(points, sibling, &mut lower, &mut upper);
-                visit(depth, &lower, &upper)
+                self.stretch_over(points, node.sibling(child), own_lower, own_upper);
+                (&*own_lower, &*own_upper)
             } else {
-                let (lower, upper) = self.corners(node.bounds, points.width());
-                visit(depth, lower, upper)
+                self.corners(bounds, points.width())
             };
-            if !goes_on {
+            let (outside, range) = extension(x, lower, upper);
+            if outside <= 0.0 {
                 return;
             }
+            visit(depth, (outside, range), lower, upper);
             (child, place) = (place, node.parent);
         }
     }
 
     /// The score of a row that lies in the tree: `1 / (depth + log2(mass + 1))`, less where the leaf holds much of it.
-    fn seen(&self, (leaf, depth): (u16, u32)) -> f64 {
-        let mass = f64::from(self.leaf(leaf).mass);
+    fn seen(&self, found: Found) -> f64 {
+        let mass = f64::from(self.leaf(found.place).mass);
         let damp = 1.0 - 0.5 * mass / self.mass().max(1) as f64;
-        damp / (f64::from(depth) + libm::log2(mass + 1.0))
+        damp / (f64::from(found.depth) + libm::log2(mass + 1.0))
     }
 
-    /// How much `x` would displace; 0 for an empty tree.
-    pub fn score(&self, points: &Points, x: &[f64]) -> f64 {
-        if self.root == NONE {
+    /// How much `x`, whose way ends at `found`, would displace; 0 for an empty tree. `own` is room for a box.
+    fn score(&self, points: &Points, x: &[f64], found: Found, own: &mut [f64]) -> f64 {
+        if found.place == NONE {
             return 0.0;
         }
-        let found = self.locate(x);
-        let (mut score, mut is_leaf) = (0.0, true);
-        self.climb(points, found, |depth, lower, upper| {
-            let (outside, range) = extension(x, lower, upper);
-            let own = 1.0 / f64::from(depth + 1);
-            if is_leaf {
-                is_leaf = false;
-                score = if outside > 0.0 { own } else { self.seen(found) };
-            } else if outside > 0.0 {
-                let p = outside / (outside + range);
-                score = p * own + (1.0 - p) * score;
-            }
-            outside > 0.0
+        if points.get(self.leaf(found.place).point) == x {
+            return self.seen(found);
+        }
+        let mut score = 1.0 / f64::from(found.depth + 1);
+        self.climb(points, x, found, own, |depth, (outside, range), _, _| {
+            let p = outside / (outside + range);
+            score = p / f64::from(depth + 1) + (1.0 - p) * score;
         });
         score
     }
 
     /// Each column's parts of the score, for lying low and for lying high, added to `out`, `rate` times; a point is
-    /// several rows of `out.len()` columns. `own` is room for as much.
-    pub fn attribute(&self, points: &Points, x: &[f64], rate: f64, own: &mut [[f64; 2]], out: &mut [[f64; 2]]) {
-        if self.root == NONE {
+    /// several rows of `out.len()` columns. `parts` is room for as much, `own` for a box.
+    pub fn attribute(
+        &self,
+        points: &Points,
+        x: &[f64],
+        rate: f64,
+        own: &mut [f64],
+        parts: &mut [[f64; 2]],
+        out: &mut [[f64; 2]],
+    ) {
+        let found = self.locate(x);
+        if found.place == NONE {
             return;
         }
-        own.fill([0.0; 2]);
-        let found = self.locate(x);
-        let n = own.len().max(1);
-        self.climb(points, found, |depth, lower, upper| {
-            let (outside, range) = extension(x, lower, upper);
-            let total = outside + range;
-            if outside > 0.0 {
-                let keep = 1.0 - outside / total;
-                own.iter_mut().flatten().for_each(|c| *c *= keep);
-                let unit = 1.0 / f64::from(depth + 1);
-                for (j, ((x, l), u)) in x.iter().zip(lower).zip(upper).enumerate() {
-                    if let Some([low, high]) = own.get_mut(j % n) {
-                        *low += (l - x).max(0.0) / total * unit;
-                        *high += (x - u).max(0.0) / total * unit;
-                    }
+        let n = parts.len().max(1);
+        let point = points.get(self.leaf(found.place).point);
+        let add = |parts: &mut [[f64; 2]], depth: u32, total: f64, lower: &[f64], upper: &[f64]| {
+            let unit = 1.0 / f64::from(depth + 1);
+            for (j, ((x, l), u)) in x.iter().zip(lower).zip(upper).enumerate() {
+                if let Some([low, high]) = parts.get_mut(j % n) {
+                    *low += (l - x).max(0.0) / total * unit;
+                    *high += (x - u).max(0.0) / total * unit;
                 }
-            } else if total == 0.0 {
-                own.fill([self.seen(found) / (2 * n) as f64; 2]);
             }
-            outside > 0.0
-        });
-        for (out, own) in out.iter_mut().flatten().zip(own.iter().flatten()) {
-            *out += rate * own;
+        };
+        if point == x {
+            parts.fill([self.seen(found) / (2 * n) as f64; 2]);
+        } else {
+            parts.fill([0.0; 2]);
+            add(parts, found.depth, extension(x, point, point).0, point, point);
+            self.climb(points, x, found, own, |depth, (outside, range), lower, upper| {
+                let total = outside + range;
+                let keep = 1.0 - outside / total;
+                parts.iter_mut().flatten().for_each(|c| *c *= keep);
+                add(parts, depth, total, lower, upper);
+            });
         }
+        for (out, part) in out.iter_mut().flatten().zip(parts.iter().flatten()) {
+            *out += rate * part;
+        }
+    }
+
+    /// Whether `takes` would surely say no to the weight `ln(-ln u) - age`, told without logarithms: with `a = -age - w`
+    /// for the largest weight `w`, where `(1 - u) (1 + a + a²/2 + a³/6 + a⁴/24) > 1`, because `1 - u <= -ln u` and the sum
+    /// is at most `exp(a)`. The margin is wide of rounding.
+    #[inline]
+    pub fn passes_over(&self, uniform: f64, age: f64, capacity: usize) -> bool {
+        let largest = self.sample.first().filter(|_| self.sample.len() >= capacity);
+        largest.is_some_and(|(w, _)| {
+            let a = -age - w;
+            let below_exp = 1.0 + a * (1.0 + a / 2.0 * (1.0 + a / 3.0 * (1.0 + a / 4.0)));
+            a > 0.0 && (1.0 - uniform) * below_exp > 1.0 + 1e-6
+        })
     }
 
     /// Offers a point of this weight to a sample of `capacity`: the one of the largest weight is not in it.
@@ -474,7 +619,15 @@ impl Tree {
     }
 
     /// Takes the point in, in place of the one of the largest weight where the sample is full.
-    pub fn take(&mut self, points: &mut Points, point: u32, weight: f64, capacity: usize, draws: &mut Draws) {
+    /// `own` is room for a box.
+    pub fn take(
+        &mut self,
+        points: &mut Points,
+        (point, weight): (u32, f64),
+        capacity: usize,
+        draws: &mut Draws,
+        own: &mut [f64],
+    ) {
         points.keep(point);
         if self.sample.len() < capacity {
             self.sample.push((weight, point));
@@ -499,13 +652,13 @@ impl Tree {
                 self.sample.swap(i, top);
                 i = top;
             }
-            self.remove(points, evicted);
+            self.remove(points, evicted, own);
             points.release(evicted);
         }
-        self.insert(points, point, draws);
+        self.insert(points, point, draws, own);
     }
 
-    fn insert(&mut self, points: &mut Points, point: u32, draws: &mut Draws) {
+    fn insert(&mut self, points: &mut Points, point: u32, draws: &mut Draws, own: &mut [f64]) {
         if self.root == NONE {
             points.keep(point);
             self.root = LEAF
@@ -517,17 +670,17 @@ impl Tree {
             return;
         }
         let (mut place, mut parent) = (self.root, NONE);
-        let (mut own_lower, mut own_upper) = (Corner::new(), Corner::new());
+        let width = points.width();
         loop {
             let x = points.get(point);
             let is_leaf = place & LEAF != 0;
-            let known = if is_leaf { NONE } else { self.node(place).bounds };
+            let known = if is_leaf { NONE } else { self.extent(place).bounds };
             if known == NONE {
-                self.box_into(points, place, &mut own_lower, &mut own_upper);
+                self.box_into(points, [place, NONE], own);
             }
             let (lower, upper) = match known {
-                NONE => (&own_lower[..], &own_upper[..]),
-                _ => self.corners(known, points.width()),
+                NONE => own.split_at(width),
+                _ => self.corners(known, width),
             };
             let (outside, range) = extension(x, lower, upper);
             if outside > 0.0 {
@@ -535,13 +688,10 @@ impl Tree {
                 if is_leaf || at < outside {
                     let (column, cut) = cut_between(x, lower, upper, at, draws.uniform());
                     if known != NONE {
-                        let (lower, upper) = self.corners(known, points.width());
-                        own_lower.clear();
-                        own_lower.extend_from_slice(lower);
-                        own_upper.clear();
-                        own_upper.extend_from_slice(upper);
+                        own.copy_from_slice(self.both_corners(known, width));
                     }
-                    stretch(&mut own_lower, &mut own_upper, x);
+                    let (lower, upper) = own.split_at_mut(width);
+                    stretch(lower, upper, x, x);
                     let below = x.get(column as usize).is_some_and(|x| *x <= cut);
                     points.keep(point);
                     let leaf = LEAF
@@ -551,57 +701,48 @@ impl Tree {
                             parent: NONE,
                         });
                     let mass = self.mass_of(place) + 1;
-                    let bounds = if mass > SMALL {
-                        self.add_bounds(&own_lower, &own_upper)
-                    } else {
-                        NONE
-                    };
-                    let (left, right) = if below { (leaf, place) } else { (place, leaf) };
-                    let node = self.nodes.add(Node {
+                    let bounds = if mass > SMALL { self.add_bounds(own) } else { NONE };
+                    let node = Node {
                         cut,
-                        column,
-                        left,
-                        right,
+                        column: column as u16,
+                        sides: if below { [leaf, place] } else { [place, leaf] },
                         parent,
-                        mass,
-                        bounds,
-                    });
+                    };
+                    let node = self.add_node(node, Extent { mass, bounds });
                     self.link(parent, place, node);
-                    self.set_parent(left, node);
-                    self.set_parent(right, node);
+                    self.set_parent(leaf, node);
+                    self.set_parent(place, node);
                     return;
                 }
             } else if is_leaf {
                 self.leaf_mut(place).mass += 1;
                 return;
             }
-            let node = *self.node(place);
-            self.node_mut(place).mass += 1;
+            let mass = self.extent(place).mass + 1;
+            self.extent_mut(place).mass = mass;
             if known == NONE {
-                if node.mass + 1 > SMALL {
-                    stretch(&mut own_lower, &mut own_upper, x);
-                    self.node_mut(place).bounds = self.add_bounds(&own_lower, &own_upper);
+                if mass > SMALL {
+                    let (lower, upper) = own.split_at_mut(width);
+                    stretch(lower, upper, x, x);
+                    self.extent_mut(place).bounds = self.add_bounds(own);
                 }
             } else if outside > 0.0 {
-                let (lower, upper) = self.corners_mut(known, points.width());
-                stretch(lower, upper, x);
+                let (lower, upper) = self.corners_mut(known, width);
+                stretch(lower, upper, x, x);
             }
             parent = place;
-            place = if x[node.column as usize] <= node.cut {
-                node.left
-            } else {
-                node.right
-            };
+            place = self.node(place).side_of(x);
         }
     }
 
     /// Takes one row of the values of `point` out of the leaf that holds it.
-    fn remove(&mut self, points: &mut Points, point: u32) {
-        let (place, _) = self.locate(points.get(point));
+    fn remove(&mut self, points: &mut Points, point: u32, own: &mut [f64]) {
+        let found = self.locate(points.get(point));
+        std::hint::black_box(self.touch(points, &found));
+        let place = found.place;
         let leaf = *self.leaf(place);
         let mut at = leaf.parent;
         let mut shrinks = leaf.mass == 1;
-        let (mut own_lower, mut own_upper) = (Corner::new(), Corner::new());
         if leaf.mass > 1 {
             self.leaf_mut(place).mass -= 1;
         } else {
@@ -610,24 +751,17 @@ impl Tree {
                 self.root = NONE;
             } else {
                 let node = *self.node(at);
-                let sibling = if node.left == place { node.right } else { node.left };
-                self.link(node.parent, at, sibling);
+                self.link(node.parent, at, node.sibling(place));
                 self.drop_bounds(at);
                 self.nodes.free.push(at);
                 at = node.parent;
             }
         }
         while at != NONE {
-            let node = self.node_mut(at);
-            node.mass -= 1;
-            let Node {
-                mass,
-                bounds,
-                left,
-                right,
-                parent,
-                ..
-            } = *node;
+            let Node { sides, parent, .. } = *self.node(at);
+            let extent = self.extent_mut(at);
+            extent.mass -= 1;
+            let Extent { mass, bounds } = *extent;
             if mass <= SMALL {
                 self.drop_bounds(at);
             } else if shrinks {
@@ -635,11 +769,9 @@ impl Tree {
                 let x = points.get(point);
                 shrinks = x.iter().zip(lower).zip(upper).any(|((x, l), u)| x == l || x == u);
                 if shrinks {
-                    self.box_into(points, left, &mut own_lower, &mut own_upper);
-                    self.stretch_over(points, right, &mut own_lower, &mut own_upper);
-                    let (l, u) = self.corners_mut(bounds, points.width());
-                    l.copy_from_slice(&own_lower);
-                    u.copy_from_slice(&own_upper);
+                    self.box_into(points, sides, own);
+                    let start = 2 * points.width() * usize::from(bounds);
+                    self.bounds[start..start + own.len()].copy_from_slice(own);
                 }
             }
             at = parent;
@@ -663,9 +795,9 @@ impl Tree {
         while let Some(place) = open.pop() {
             if place & LEAF == 0 {
                 let node = self.node(place);
-                record.columns.push(node.column);
+                record.columns.push(u32::from(node.column));
                 record.cuts.push(node.cut);
-                open.extend([node.right, node.left]);
+                open.extend([node.sides[1], node.sides[0]]);
             } else {
                 record.columns.push(RECORD_LEAF);
                 record.leaves.push(number(self.leaf(place).point));
@@ -702,7 +834,7 @@ impl Tree {
         if known.any(|&p| p as usize >= points.counts.len()) {
             return wrong("points that are there");
         }
-        let mut tree = Self::new(n_sample);
+        let mut tree = Self::new(n_sample, points.width());
         let heap = record.weights.iter().copied().zip(record.points.iter().copied());
         tree.sample.extend(heap);
         if (1..n_sample).any(|i| tree.sample[i].0 > tree.sample[(i - 1) / 2].0) {
@@ -727,20 +859,17 @@ impl Tree {
                 if column as usize >= points.width() {
                     return wrong("cuts of columns that are there");
                 }
-                tree.nodes.add(Node {
+                let node = Node {
                     cut,
-                    column,
-                    left: NONE,
-                    right: NONE,
+                    column: column as u16,
+                    sides: [NONE; 2],
                     parent,
-                    mass: 0,
-                    bounds: NONE,
-                })
+                };
+                tree.add_node(node, Extent { mass: 0, bounds: NONE })
             };
-            match (parent, right) {
-                (NONE, _) => tree.root = place,
-                (_, false) => tree.node_mut(parent).left = place,
-                (_, true) => tree.node_mut(parent).right = place,
+            match parent {
+                NONE => tree.root = place,
+                _ => tree.node_mut(parent).sides[usize::from(right)] = place,
             }
             if place & LEAF == 0 {
                 open.extend([(place, true), (place, false)]);
@@ -751,7 +880,7 @@ impl Tree {
         }
         for i in 0..n_sample {
             let x = points.get(record.points[i]);
-            let (place, _) = tree.locate(x);
+            let place = tree.locate(x).place;
             if points.get(tree.leaf(place).point) != x {
                 return wrong("leaves that hold the sample");
             }
@@ -761,20 +890,41 @@ impl Tree {
             return wrong("leaves that hold the sample");
         }
         // Nodes were added before those below them, so from the last to the first all below is done.
-        let (mut lower, mut upper) = (Corner::new(), Corner::new());
+        let mut own = vec![0.0; 2 * points.width()];
         for place in (0..n_nodes as u16).rev() {
-            let Node { left, right, .. } = *tree.node(place);
-            let mass = tree.mass_of(left) + tree.mass_of(right);
-            tree.node_mut(place).mass = mass;
+            let sides = tree.node(place).sides;
+            let mass = sides.into_iter().map(|side| tree.mass_of(side)).sum();
+            tree.extent_mut(place).mass = mass;
             if mass > SMALL {
-                tree.box_into(points, left, &mut lower, &mut upper);
-                tree.stretch_over(points, right, &mut lower, &mut upper);
-                tree.node_mut(place).bounds = tree.add_bounds(&lower, &upper);
+                tree.box_into(points, sides, &mut own);
+                tree.extent_mut(place).bounds = tree.add_bounds(&own);
             }
         }
         record.points.iter().chain(&record.leaves).for_each(|&p| points.keep(p));
         Ok(tree)
     }
+}
+
+/// The sum of what `x` would displace in each tree. `own` is room for a box.
+pub(in crate::detect) fn score_of_all(trees: &[Tree], points: &Points, x: &[f64], own: &mut [f64]) -> f64 {
+    let mut sum = 0.0;
+    let mut all = [Found::NOTHING; ABREAST];
+    for trees in trees.chunks(ABREAST) {
+        trees.iter().zip(&mut all).for_each(|(tree, found)| *found = tree.top());
+        let mut goes_on = true;
+        while goes_on {
+            goes_on = false;
+            for (tree, found) in trees.iter().zip(&mut all) {
+                goes_on |= tree.descend(x, found);
+            }
+        }
+        let touched = trees.iter().zip(&all).map(|(tree, found)| tree.touch(points, found));
+        std::hint::black_box(touched.sum::<f64>());
+        for (tree, found) in trees.iter().zip(&all) {
+            sum += tree.score(points, x, *found, own);
+        }
+    }
+    sum
 }
 
 #[cfg(test)]
@@ -857,7 +1007,7 @@ mod tests {
                 Self::Node(column, cut, left, right) => {
                     let side = if x[*column] <= *cut { left } else { right };
                     let p = outside / (outside + range);
-                    p * own + (1.0 - p) * side.score(x, depth + 1, total)
+                    p / f64::from(depth + 1) + (1.0 - p) * side.score(x, depth + 1, total)
                 }
             }
         }
@@ -876,17 +1026,17 @@ mod tests {
             }
             let node = *tree.node(place);
             assert_eq!(node.parent, parent);
-            assert_eq!(node.mass, tree.mass_of(node.left) + tree.mass_of(node.right));
-            assert_eq!(node.bounds != NONE, node.mass > SMALL);
-            if node.bounds != NONE {
-                let (mut lower, mut upper) = (Corner::new(), Corner::new());
-                tree.box_into(points, node.left, &mut lower, &mut upper);
-                tree.stretch_over(points, node.right, &mut lower, &mut upper);
-                assert_eq!(tree.corners(node.bounds, points.width()), (&lower[..], &upper[..]));
+            let Extent { mass, bounds } = tree.extent(place);
+            assert_eq!(mass, node.sides.iter().map(|side| tree.mass_of(*side)).sum::<u16>());
+            assert_eq!(bounds != NONE, mass > SMALL);
+            if bounds != NONE {
+                let mut own = vec![0.0; 2 * points.width()];
+                tree.box_into(points, node.sides, &mut own);
+                assert_eq!(tree.both_corners(bounds, points.width()), own);
                 n_bounds += 1;
             }
             n_nodes += 1;
-            open.extend([(node.left, place), (node.right, place)]);
+            open.extend(node.sides.map(|side| (side, place)));
         }
         assert_eq!(tree.nodes.items.len() - tree.nodes.free.len(), n_nodes);
         assert_eq!(tree.leaves.items.len() - tree.leaves.free.len(), n_leaves);
@@ -894,6 +1044,19 @@ mod tests {
             tree.bounds.len() / (2 * points.width()) - tree.free_bounds.len(),
             n_bounds
         );
+    }
+
+    fn score(tree: &Tree, points: &Points, x: &[f64]) -> f64 {
+        score_of_all(std::slice::from_ref(tree), points, x, &mut vec![0.0; 2 * x.len()])
+    }
+
+    fn attribute(tree: &Tree, points: &Points, x: &[f64], out: &mut [[f64; 2]]) {
+        tree.attribute(points, x, 1.0, &mut vec![0.0; 2 * x.len()], &mut out.to_vec(), out);
+    }
+
+    fn take(tree: &mut Tree, points: &mut Points, new: (u32, f64), capacity: usize, draws: &mut Draws) {
+        let mut own = vec![0.0; 2 * points.width()];
+        tree.take(points, new, capacity, draws, &mut own);
     }
 
     fn rows(n: usize, width: usize) -> Vec<Vec<f64>> {
@@ -913,15 +1076,15 @@ mod tests {
     fn a_tree_is_that_of_the_definition() {
         for (width, capacity) in [(1, 3), (3, 20), (6, 40)] {
             let mut points = Points::new(width);
-            let mut tree = Tree::new(capacity);
+            let mut tree = Tree::new(capacity, width);
             let mut naive: Option<Naive> = None;
             let mut sample: Vec<(f64, Vec<f64>)> = Vec::new();
             for (i, x) in rows(400, width).iter().enumerate() {
                 if let Some(naive) = &naive {
                     let expected = naive.score(x, 0, sample.len() as f64);
-                    assert_eq!(tree.score(&points, x), expected, "row {i}");
-                    let (mut own, mut parts) = (vec![[0.0; 2]; width], vec![[0.0; 2]; width]);
-                    tree.attribute(&points, x, 1.0, &mut own, &mut parts);
+                    assert_eq!(score(&tree, &points, x), expected, "row {i}");
+                    let mut parts = vec![[0.0; 2]; width];
+                    attribute(&tree, &points, x, &mut parts);
                     let sum: f64 = parts.iter().flatten().sum();
                     // At most 20 terms a column, each rounded once more than in the score.
                     assert!((sum - expected).abs() < 1e-13 && parts.iter().flatten().all(|c| *c >= 0.0));
@@ -929,12 +1092,14 @@ mod tests {
                 let mut draws = Draws::new(Seed(3).part(i as u64));
                 let mut twin = draws.clone();
                 let weight = (i * 7919 % 1009) as f64 - i as f64;
+                let (uniform, age) = ((-weight.exp()).exp(), 0.0);
+                assert!(!tree.passes_over(uniform, age, capacity) || !tree.takes(weight, capacity));
                 if !tree.takes(weight, capacity) {
                     assert!(sample.len() == capacity && sample.iter().all(|(w, _)| *w <= weight));
                     continue;
                 }
                 let point = points.add(x);
-                tree.take(&mut points, point, weight, capacity, &mut draws);
+                take(&mut tree, &mut points, (point, weight), capacity, &mut draws);
                 if sample.len() == capacity {
                     let largest = (0..capacity)
                         .max_by(|&a, &b| sample[a].0.total_cmp(&sample[b].0))
@@ -956,19 +1121,19 @@ mod tests {
     #[test]
     fn two_points_by_hand() {
         let mut points = Points::new(1);
-        let mut tree = Tree::new(4);
-        assert_eq!(tree.score(&points, &[7.0]), 0.0);
+        let mut tree = Tree::new(4, 1);
+        assert_eq!(score(&tree, &points, &[7.0]), 0.0);
         for (i, x) in [0.0, 1.0].into_iter().enumerate() {
             let point = points.add(&[x]);
-            tree.take(&mut points, point, i as f64, 4, &mut Draws::new(Seed(1)));
+            take(&mut tree, &mut points, (point, i as f64), 4, &mut Draws::new(Seed(1)));
         }
         // Both leaves at depth 1 hold one row of two.
-        assert_eq!(tree.score(&points, &[0.0]), 0.75 / 2.0);
+        assert_eq!(score(&tree, &points, &[0.0]), 0.75 / 2.0);
         // At 3, two parts of three of a cut lie beyond the box, which ends the walk at the root; else it ends at depth 1.
-        let (expected, got) = (2.0 / 3.0 + 1.0 / 6.0, tree.score(&points, &[3.0]));
+        let (expected, got) = (2.0 / 3.0 + 1.0 / 6.0, score(&tree, &points, &[3.0]));
         assert!((got - expected).abs() < 1e-15, "{got}");
         let mut parts = [[0.0; 2]];
-        tree.attribute(&points, &[3.0], 1.0, &mut [[0.0; 2]], &mut parts);
+        attribute(&tree, &points, &[3.0], &mut parts);
         assert!(parts[0][0] == 0.0 && (parts[0][1] - expected).abs() < 1e-15);
     }
 
@@ -978,18 +1143,13 @@ mod tests {
         const N: u64 = 2000;
         let across = (0..N).filter(|&seed| {
             let mut points = Points::new(2);
-            let mut tree = Tree::new(4);
+            let mut tree = Tree::new(4, 2);
             let rows = [[0.0, 0.0], [50.0, 80.0], [3.0, 1.0], [0.0, 1.0], [3.0, 0.0]];
             for (i, x) in rows.iter().enumerate() {
                 let point = points.add(x);
                 let weight = if i == 1 { 9.0 } else { 0.0 }; // the far one is the first to go
-                tree.take(
-                    &mut points,
-                    point,
-                    weight,
-                    4,
-                    &mut Draws::new(Seed(seed).part(i as u64)),
-                );
+                let mut draws = Draws::new(Seed(seed).part(i as u64));
+                take(&mut tree, &mut points, (point, weight), 4, &mut draws);
             }
             tree.node(tree.root).column == 0
         });
@@ -1020,12 +1180,12 @@ mod tests {
     #[test]
     fn records_that_no_tree_leaves_are_refused() {
         let mut points = Points::new(2);
-        let mut tree = Tree::new(8);
+        let mut tree = Tree::new(8, 2);
         for (i, x) in rows(30, 2).iter().enumerate() {
             let mut draws = Draws::new(Seed(3).part(i as u64));
             let weight = draws.uniform() - i as f64;
             let point = points.add(x);
-            tree.take(&mut points, point, weight, 8, &mut draws);
+            take(&mut tree, &mut points, (point, weight), 8, &mut draws);
         }
         // In a store of their own, in the order of the record.
         let mut order = Vec::new();
