@@ -44,6 +44,9 @@ pub trait RowScorer: Clone + fmt::Debug + Send + Sync + 'static {
     const KIND: &'static str;
     /// The version of [`Record`](RowScorer::Record).
     const KIND_VERSION: u32 = 1;
+    /// Rows of a table that are scored at once: so few that their numbers stay in the cache, so many that they are worth
+    /// fetching what the algorithm keeps.
+    const ROWS_AT_ONCE: usize = 1024;
     /// What is written.
     type Record: Clone + fmt::Debug + PartialEq + Serialize + DeserializeOwned;
 
@@ -252,14 +255,13 @@ impl<S: RowScorer> RowDetector<S> {
     /// # Errors
     /// `SchemaMismatch` for a table of another schema.
     pub fn assess_table(&self, table: &FeatureTable) -> Result<Vec<Assessment<AnomalyScore>>> {
-        /// Rows scored at once, so that their standard units stay in the cache.
-        const AT_ONCE: usize = 1024;
+        let at_once = S::ROWS_AT_ONCE.min(table.n_rows()).max(1);
         self.schema.expect(table.schema())?;
         let width = self.standard.len();
         let mut out = Vec::with_capacity(table.n_rows());
-        let (mut z, mut scores) = (Vec::with_capacity(AT_ONCE * width), Vec::with_capacity(AT_ONCE));
+        let (mut z, mut scores) = (Vec::with_capacity(at_once * width), Vec::with_capacity(at_once));
         let rows: Vec<&[f64]> = table.rows().collect();
-        for chunk in rows.chunks(AT_ONCE) {
+        for chunk in rows.chunks(at_once) {
             z.clear();
             let usable = |r: &&&[f64]| r.iter().all(|v| v.is_finite());
             chunk

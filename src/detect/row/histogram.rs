@@ -149,13 +149,20 @@ impl RowAlgorithm for HistogramSettings {
         }
         let edges: Vec<f64> = low.iter().zip(&high).flat_map(|(&l, &h)| edges(l, h, n)).collect();
         let rates: Vec<f64> = low.iter().zip(&high).map(|(l, h)| n as f64 / (h - l)).collect();
+        // The greatest value belongs to the last bin.
+        let mut limits = edges.clone();
+        limits
+            .iter_mut()
+            .skip(n)
+            .step_by(n + 1)
+            .for_each(|l| *l = f64::INFINITY);
         let mut counts = vec![0_u32; width * n];
         for z in rows.iter() {
-            let columns = z.iter().zip(&low).zip(&rates).zip(edges.chunks_exact(n + 1));
-            for ((((&x, low), rate), edges), counts) in columns.zip(counts.chunks_exact_mut(n)) {
-                let guess = (((x - low) * rate) as usize).min(n - 1);
+            let columns = z.iter().zip(&low).zip(&rates).zip(limits.chunks_exact(n + 1));
+            for ((((&x, low), rate), limits), counts) in columns.zip(counts.chunks_exact_mut(n)) {
+                let guess = (((x - low) * rate) as u32 as usize).min(n - 1);
                 // Rounding may have led to a neighbour.
-                let bin = guess + usize::from(guess + 1 < n && x >= edges[guess + 1]) - usize::from(x < edges[guess]);
+                let bin = guess + usize::from(x >= limits[guess + 1]) - usize::from(x < limits[guess]);
                 counts[bin] += 1;
             }
         }

@@ -13,6 +13,10 @@ pub(in crate::detect) const MOST_VALUES: usize = 65_536;
 const LEAST_VALUES: usize = 64;
 /// The most training rows that a file may count.
 const MOST_ROWS: u64 = 1 << 40;
+/// One value of so many is looked at first: these few stay in the cache.
+const STRIDE: usize = 32;
+/// Look-ups side by side.
+const LANES: usize = 8;
 /// A skewness of a smaller magnitude is rounding.
 const SYMMETRIC: f64 = 1e-12;
 
@@ -29,11 +33,13 @@ pub(in crate::detect) struct Tail {
 #[derive(Clone, Debug)]
 pub(in crate::detect) struct Tails {
     record: TailsRecord,
-    /// `-ln` of the left share by the number of kept values that are at most as large; one longer than a column.
-    left: Vec<f64>,
-    /// `-ln` of the right share by the number of kept values that are smaller.
-    right: Vec<f64>,
-    index: Vec<Index>,
+    /// `-ln` of the left share by the number of kept values that are at most as large, and of the right share by the
+    /// number of those that are smaller; one longer than a column.
+    shares: Vec<[f64; 2]>,
+    /// The last of every [`STRIDE`] values, one column behind the other.
+    coarse: Vec<f64>,
+    /// Whether a column holds a value twice.
+    tied: Vec<bool>,
 }
 
 /// What is written of [`Tails`].
@@ -46,64 +52,62 @@ pub struct TailsRecord {
     values: Vec<f64>,
 }
 
-/// Where in a sorted column the values of each of equally wide buckets begin.
-#[derive(Clone, Debug)]
-struct Index {
-    low: f64,
-    rate: f64,
-    /// One a bucket, and the end.
-    starts: Vec<u32>,
+/// A sorted training column.
+#[derive(Clone, Copy)]
+struct Column<'a> {
+    values: &'a [f64],
+    /// The last of every [`STRIDE`] values.
+    coarse: &'a [f64],
+    /// Whether it holds a value twice.
+    tied: bool,
+    skew: i8,
 }
 
-impl Index {
-    fn new(sorted: &[f64]) -> Self {
-        let (low, high) = (
-            sorted.first().copied().unwrap_or(0.0),
-            sorted.last().copied().unwrap_or(0.0),
-        );
-        let n_buckets = sorted.len().max(1);
-        let rate = n_buckets as f64 / (high - low);
-        let mut index = Self {
-            low,
-            rate: if rate.is_finite() { rate } else { 0.0 },
-            starts: vec![0; n_buckets + 1],
-        };
-        for &v in sorted {
-            let bucket = index.bucket(v);
-            if let Some(count) = index.starts.get_mut(bucket + 1) {
-                *count += 1;
-            }
-        }
-        let mut sum = 0;
-        for s in &mut index.starts {
-            sum += *s;
-            *s = sum;
-        }
-        index
-    }
+/// 1 where `a < b`, else 0: the sign of their difference, which is not zero unless they are equal. Adding zero makes a
+/// negative zero, of -0 less +0, positive.
+#[inline(always)]
+fn smaller(a: f64, b: f64) -> usize {
+    ((a - b + 0.0).to_bits() >> 63) as usize
+}
 
-    /// Never falls as `v` rises.
-    #[inline]
-    fn bucket(&self, v: f64) -> usize {
-        (((v - self.low) * self.rate) as usize).min(self.starts.len().saturating_sub(2))
+/// In each of `N` rising lists, how many numbers come `before` the number asked for. The first `at` of them are known to;
+/// fewer than `2 * step` more are sought. Lists side by side, without a branch that depends on their numbers.
+#[inline(always)]
+fn climb<const N: usize>(
+    lists: [&[f64]; N],
+    mut at: [usize; N],
+    mut step: usize,
+    z: &[f64; N],
+    before: impl Fn(f64, f64) -> usize,
+) -> [usize; N] {
+    while step > 0 {
+        for ((at, list), &z) in at.iter_mut().zip(&lists).zip(z) {
+            let up = list.get(*at + step - 1).map_or(0, |&v| before(v, z));
+            *at += step & up.wrapping_neg();
+        }
+        step /= 2;
     }
+    at
+}
 
-    /// How many of `sorted` are smaller than `z`, and how many at most as large.
-    #[inline]
-    fn ranks(&self, sorted: &[f64], z: f64) -> (usize, usize) {
-        let b = self.bucket(z);
-        let at = |i: usize| self.starts.get(i).copied().unwrap_or(0) as usize;
-        let (start, end) = (at(b), at(b + 1));
-        let bucket = sorted.get(start..end).unwrap_or_default();
-        let below = bucket.partition_point(|v| *v < z);
-        let equal = bucket.get(below..).unwrap_or_default();
-        let equal = if equal.first().is_some_and(|v| *v == z) {
-            equal.partition_point(|v| *v <= z)
-        } else {
-            0
-        };
-        (start + below, start + below + equal)
-    }
+/// In each of `N` columns, equally long, how many values come `before` the number asked for.
+#[inline(always)]
+fn count<const N: usize>(
+    columns: &[Column<'_>; N],
+    z: &[f64; N],
+    before: impl Fn(f64, f64) -> usize + Copy,
+) -> [usize; N] {
+    let n_coarse = columns.first().map_or(0, |c| c.coarse.len());
+    let step = n_coarse.checked_ilog2().map_or(0, |e| 1 << e);
+    let strides = climb(columns.map(|c| c.coarse), [0; N], step, z, before);
+    // The last value of the stride that follows, if there is a whole one, does not come before.
+    climb(
+        columns.map(|c| c.values),
+        strides.map(|n| n * STRIDE),
+        STRIDE / 2,
+        z,
+        before,
+    )
 }
 
 /// The rank among `n` sorted values of the kept value `i` of `m`: the outer quarters of the kept are the outermost
@@ -144,70 +148,111 @@ impl Tails {
             skew: Vec::with_capacity(rows.width()),
             values: Vec::with_capacity(m * rows.width()),
         };
-        let mut column = Vec::with_capacity(n);
-        for j in 0..rows.width() {
-            column.clear();
-            column.extend(rows.column(j));
-            record.skew.push(skew_sign(&column));
-            column.sort_unstable_by(f64::total_cmp);
-            let kept = (0..m).filter_map(|i| column.get(rank(i, m, n as u64) as usize));
-            record.values.extend(kept);
+        let mut columns: [Vec<f64>; LANES] = std::array::from_fn(|_| Vec::with_capacity(n));
+        let mut keys = [Vec::new(), Vec::new()];
+        for first in (0..rows.width()).step_by(LANES) {
+            // Several columns a pass: they share lines of memory.
+            for z in rows.iter() {
+                let own = z.get(first..).unwrap_or_default();
+                columns.iter_mut().zip(own).for_each(|(c, x)| c.push(*x));
+            }
+            for column in columns.iter_mut().take(rows.width() - first) {
+                record.skew.push(skew_sign(column));
+                sort(column, &mut keys);
+                let kept = (0..m).filter_map(|i| column.get(rank(i, m, n as u64) as usize));
+                record.values.extend(kept);
+                column.clear();
+            }
         }
         Self::from_record(record, rows.width())
     }
 
     pub fn width(&self) -> usize {
-        self.index.len()
+        self.tied.len()
     }
 
     /// Number of values kept of a column.
     pub fn n_values(&self) -> usize {
-        self.left.len().saturating_sub(1)
-    }
-
-    /// Each column's tails of `z`.
-    #[inline]
-    fn columns(&self) -> impl Iterator<Item = (&[f64], &Index, i8)> {
-        let columns = self.record.values.chunks_exact(self.n_values().max(1));
-        columns
-            .zip(&self.index)
-            .zip(&self.record.skew)
-            .map(|((v, i), s)| (v, i, *s))
+        self.shares.len().saturating_sub(1)
     }
 
     #[inline]
-    fn tail(&self, (sorted, index, skew): (&[f64], &Index, i8), z: f64) -> Tail {
-        let (below, upto) = index.ranks(sorted, z);
-        Tail {
-            left: self.left.get(upto).copied().unwrap_or(0.0),
-            right: self.right.get(below).copied().unwrap_or(0.0),
-            skew,
+    fn column(&self, j: usize) -> Column<'_> {
+        let (m, n_coarse) = (self.n_values(), self.n_values() / STRIDE);
+        Column {
+            values: self.record.values.get(j * m..(j + 1) * m).unwrap_or_default(),
+            coarse: self.coarse.get(j * n_coarse..(j + 1) * n_coarse).unwrap_or_default(),
+            tied: self.tied.get(j).copied().unwrap_or(false),
+            skew: self.record.skew.get(j).copied().unwrap_or(0),
+        }
+    }
+
+    /// The tails of one number in each of `N` columns, which may be the same one.
+    #[inline(always)]
+    fn tails<const N: usize>(&self, columns: &[Column<'_>; N], z: &[f64; N]) -> [Tail; N] {
+        let below = count(columns, z, smaller);
+        let upto = if columns.iter().any(|c| c.tied) {
+            count(columns, z, |v, z| 1 - smaller(z, v))
+        } else {
+            std::array::from_fn(|i| below[i] + usize::from(columns[i].values.get(below[i]) == Some(&z[i])))
+        };
+        let share = |n: usize| self.shares.get(n).copied().unwrap_or_default();
+        std::array::from_fn(|i| Tail {
+            left: share(upto[i])[0],
+            right: share(below[i])[1],
+            skew: columns[i].skew,
+        })
+    }
+
+    /// Calls `each` with every column's tails of `z`, in order.
+    #[inline(always)]
+    fn each(&self, z: &[f64], mut each: impl FnMut(Tail)) {
+        let (lanes, rest) = z.as_chunks::<LANES>();
+        for (i, z) in lanes.iter().enumerate() {
+            let columns = std::array::from_fn(|l| self.column(i * LANES + l));
+            self.tails::<LANES>(&columns, z).into_iter().for_each(&mut each);
+        }
+        for (j, &z) in (lanes.len() * LANES..).zip(rest) {
+            self.tails(&[self.column(j)], &[z]).into_iter().for_each(&mut each);
         }
     }
 
     /// The sum of `term` over the columns.
-    #[inline]
     pub fn sum(&self, z: &[f64], term: impl Fn(Tail) -> f64) -> f64 {
         let mut sum = 0.0;
-        self.columns().zip(z).for_each(|(c, &z)| sum += term(self.tail(c, z)));
+        self.each(z, |t| sum += term(t));
         sum
     }
 
     /// [`sum`](Tails::sum) of many rows, to the last bit: column by column, so that a column stays in the cache.
     pub fn sums_into(&self, rows: Rows<'_>, out: &mut [f64], term: impl Fn(Tail) -> f64) {
         out.fill(0.0);
-        for (j, c) in self.columns().enumerate() {
-            let values = rows.column(j);
-            out.iter_mut()
-                .zip(values)
-                .for_each(|(o, z)| *o += term(self.tail(c, z)));
+        let width = rows.width();
+        for j in 0..self.width().min(width) {
+            let column = self.column(j);
+            let (lanes, rest) = out.as_chunks_mut::<LANES>();
+            let blocks = rows.values().chunks_exact(LANES * width);
+            let last = blocks.remainder().chunks_exact(width.max(1));
+            for (out, block) in lanes.iter_mut().zip(blocks) {
+                let z = std::array::from_fn(|l| block[l * width + j]);
+                let tails = self.tails(&[column; LANES], &z);
+                out.iter_mut().zip(tails).for_each(|(o, t)| *o += term(t));
+            }
+            for (out, row) in rest.iter_mut().zip(last) {
+                let [tail] = self.tails(&[column], &[row[j]]);
+                *out += term(tail);
+            }
         }
     }
 
     /// `term` of each column.
     pub fn terms_into(&self, z: &[f64], out: &mut [f64], term: impl Fn(Tail) -> f64) {
-        let columns = self.columns().zip(z).zip(out);
-        columns.for_each(|((c, &z), o)| *o = term(self.tail(c, z)));
+        let mut out = out.iter_mut();
+        self.each(z, |t| {
+            if let Some(o) = out.next() {
+                *o = term(t);
+            }
+        });
     }
 
     pub fn to_record(&self) -> TailsRecord {
@@ -238,12 +283,57 @@ impl Tails {
         let share = |count: u64| -libm::log((count + 1) as f64 / (n + 1) as f64);
         let left = |upto: usize| share(upto.checked_sub(1).map_or(0, |i| rank(i, m, n) + 1));
         let right = |below: usize| share(if below < m { n - rank(below, m, n) } else { 0 });
+        let columns = || record.values.chunks_exact(m);
         Ok(Self {
-            left: (0..=m).map(left).collect(),
-            right: (0..=m).map(right).collect(),
-            index: record.values.chunks_exact(m).map(Index::new).collect(),
+            shares: (0..=m).map(|count| [left(count), right(count)]).collect(),
+            coarse: columns()
+                .flat_map(|c| c.iter().skip(STRIDE - 1).step_by(STRIDE))
+                .copied()
+                .collect(),
+            tied: columns().map(|c| c.windows(2).any(|w| w.first() == w.last())).collect(),
             record,
         })
+    }
+}
+
+/// Sorts as `f64::total_cmp` does; long columns by their digits, the last one first.
+fn sort(column: &mut [f64], [keys, moved]: &mut [Vec<u64>; 2]) {
+    const BITS: usize = 11;
+    const MASK: usize = (1 << BITS) - 1;
+    if column.len() < 1 << BITS {
+        column.sort_unstable_by(f64::total_cmp);
+        return;
+    }
+    let top = 1_u64 << 63;
+    let key = |x: &f64| match x.to_bits() {
+        b if b & top == 0 => b | top,
+        b => !b,
+    };
+    keys.clear();
+    keys.extend(column.iter().map(key));
+    moved.resize(keys.len(), 0);
+    let mut counts = [[0_usize; MASK + 1]; 64_usize.div_ceil(BITS)];
+    for key in &*keys {
+        for (d, counts) in counts.iter_mut().enumerate() {
+            counts[(key >> (d * BITS)) as usize & MASK] += 1;
+        }
+    }
+    for (d, places) in counts.iter_mut().enumerate() {
+        let mut next = 0;
+        for place in places.iter_mut() {
+            (*place, next) = (next, next + *place);
+        }
+        for &key in &*keys {
+            let place = &mut places[(key >> (d * BITS)) as usize & MASK];
+            if let Some(m) = moved.get_mut(*place) {
+                *m = key;
+            }
+            *place += 1;
+        }
+        std::mem::swap(keys, moved);
+    }
+    for (x, &key) in column.iter_mut().zip(&*keys) {
+        *x = f64::from_bits(if key & top == 0 { !key } else { key ^ top });
     }
 }
 
@@ -294,7 +384,7 @@ mod tests {
                 let t = Tails::fit(Rows::new(&column, 1), MOST_VALUES).unwrap();
                 let probes = column.iter().copied().chain((0..300).map(|i| noise(i + 1000, false)));
                 for z in probes.chain([-1e6, 1e6, 0.0, -0.0]) {
-                    let got = t.tail(t.columns().next().unwrap(), z);
+                    let [got] = t.tails(&[t.column(0)], &[z]);
                     let (left, right) = naive(&column, z);
                     assert!(
                         (got.left - left).abs() < 1e-12 && (got.right - right).abs() < 1e-12,
@@ -314,7 +404,7 @@ mod tests {
         sorted.sort_by(f64::total_cmp);
         let probed = |i: &usize| *i < 110 || *i >= 19_890 || i.is_multiple_of(97);
         for (i, z) in (0..20_000).filter(probed).map(|i| (i, sorted[i])) {
-            let got = t.tail(t.columns().next().unwrap(), z);
+            let [got] = t.tails(&[t.column(0)], &[z]);
             let (left, right) = naive(&column, z);
             let outer = !(100..19_900).contains(&i);
             // Between the tails at most (20,000 - 200) / 200 = 99 of at least 100 values are not counted: ln(2) at most.
@@ -326,6 +416,51 @@ mod tests {
                 assert!(got.right - right <= tolerance && got.right >= right - 1e-12, "{i}");
             }
         }
+    }
+
+    #[test]
+    fn many_rows_score_as_one_does() {
+        for (n, width) in [(5, 1), (40, 3), (300, 8), (2100, 11)] {
+            let values: Vec<f64> = (0..n * width).map(|i| noise(i, i % width % 3 == 1)).collect();
+            let t = Tails::fit(Rows::new(&values, width), MOST_VALUES).unwrap();
+            let probes: Vec<f64> = (0..29 * width).map(|i| noise(i + 99, i % 2 == 0)).collect();
+            for rows in [Rows::new(&values, width), Rows::new(&probes, width)] {
+                let term = |t: Tail| t.left * 3.0 + t.right + f64::from(t.skew);
+                let mut out = vec![7.0; rows.len()];
+                t.sums_into(rows, &mut out, term);
+                for (z, sum) in rows.iter().zip(out) {
+                    let mut terms = vec![0.0; width];
+                    t.terms_into(z, &mut terms, term);
+                    assert_eq!((t.sum(z, term), terms.iter().sum::<f64>()), (sum, sum), "{n} x {width}");
+                    for (j, (&z, &own)) in z.iter().zip(&terms).enumerate() {
+                        let column: Vec<f64> = Rows::new(&values, width).column(j).collect();
+                        let (left, right) = naive(&column, z);
+                        let expected = left * 3.0 + right + f64::from(skew_sign(&column));
+                        assert!((own - expected).abs() < 1e-11, "{own}, {expected}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn long_columns_are_sorted_as_short_ones() {
+        let special = [
+            0.0,
+            -0.0,
+            -1e6,
+            1e6,
+            f64::MIN_POSITIVE,
+            -5e-324,
+            5e-324,
+            f64::NAN,
+            -f64::NAN,
+        ];
+        let mut column: Vec<f64> = (0..5000).map(|i| noise(i, i % 2 == 0)).chain(special).collect();
+        let mut expected = column.clone();
+        expected.sort_by(f64::total_cmp);
+        sort(&mut column, &mut [Vec::new(), Vec::new()]);
+        assert!(column.iter().zip(&expected).all(|(a, b)| a.to_bits() == b.to_bits()));
     }
 
     #[test]
