@@ -65,7 +65,7 @@ const LARGEST_READING: f64 = 1e150;
 /// # Source
 ///
 /// Leveni, Weigert Cassales, Pfahringer, Bifet and Boracchi, "Online isolation forest", ICML (2024),
-/// [arXiv 2405.09593](https://arxiv.org/abs/2405.09593), with the depth limit and the adaptive growth of the authors'
+/// [arXiv 2505.09593](https://arxiv.org/abs/2505.09593), with the depth limit and the adaptive growth of the authors'
 /// program.
 ///
 /// # Example
