@@ -133,6 +133,11 @@ impl Pipeline {
     /// # Errors
     /// `Io`, naming the path.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        self.save_at(path.as_ref())
+    }
+
+    // Not generic, so that what reads and writes every kind of model is compiled here and not in each crate that calls it.
+    fn save_at(&self, path: &Path) -> Result<()> {
         self.save_with(path, &self.provenance)
     }
 
@@ -142,6 +147,10 @@ impl Pipeline {
     /// `Io`, or `Persistence` for a file that is truncated, altered, of a later format or of another kind; both name the
     /// path.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        Self::load_from(path.as_ref())
+    }
+
+    fn load_from(path: &Path) -> Result<Self> {
         Ok(Self::load_with(path)?.0)
     }
 }
