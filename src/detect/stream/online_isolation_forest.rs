@@ -747,7 +747,25 @@ mod tests {
     }
 
     /// The score of the definition.
-    fn naive(s: &OnlineIsolationScorer, m: &OnlineIsolationMemory, x: &[f64]) -> f64 {
+    /// `past` are all rows learnt.
+    fn naive(s: &OnlineIsolationScorer, m: &OnlineIsolationMemory, past: &[Vec<f64>], x: &[f64]) -> f64 {
+        // The last whole window before the one that is being filled, and what came since.
+        let window = s.settings.window_size;
+        let near = &past[(past.len() / window * window).saturating_sub(window)..];
+        let (mut gap, mut range) = (0.0, 0.0);
+        for (j, x) in x.iter().enumerate().filter(|_| !near.is_empty()) {
+            let column = near.iter().map(|r| r[j]);
+            let (low, high) = column.fold((f64::MAX, f64::MIN), |(l, h), v| (l.min(v), h.max(v)));
+            gap += if *x < low {
+                low - x
+            } else if *x > high {
+                x - high
+            } else {
+                0.0
+            };
+            range += high - low;
+        }
+        let isolation = if gap > 0.0 { gap / (gap + range) } else { 0.0 };
         let c = |m: f64| {
             let ratio = m / s.settings.leaf_size as f64;
             if ratio < 1.0 { 0.0 } else { ratio.ln() / 4.0_f64.ln() }
@@ -762,7 +780,7 @@ mod tests {
         }
         let n = s.settings.n_trees;
         let depths = (0..n).map(|t| depth(m, t * (2 << s.n_levels), 1, x, &c));
-        0.5_f64.powf(depths.sum::<f64>() / n as f64 / c(s.settings.window_size as f64))
+        0.5_f64.powf((1.0 - isolation) * depths.sum::<f64>() / n as f64 / c(window as f64))
     }
 
     #[test]
@@ -771,9 +789,10 @@ mod tests {
             let s = scorer(n_trees, window, leaf, width);
             let mut m = s.new_memory();
             let mut most_splits = 0;
-            for x in &stream(400, width) {
+            let rows = stream(400, width);
+            for (i, x) in rows.iter().enumerate() {
                 // A handful of roundings in numbers of order one.
-                let (score, expected) = (s.score(&m, row(x)), naive(&s, &m, x));
+                let (score, expected) = (s.score(&m, row(x)), naive(&s, &m, &rows[..i], x));
                 assert!((score - expected).abs() < 1e-13, "{score} {expected}");
                 let mut out = vec![0.0; width];
                 s.contributions_into(&m, row(x), &mut out);
