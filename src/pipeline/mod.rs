@@ -150,6 +150,22 @@ impl Pipeline {
         Self::load_from(path.as_ref())
     }
 
+    /// The model file as bytes, with the chain's own [`provenance`](Pipeline::provenance) replaced by this one.
+    ///
+    /// # Errors
+    /// `Persistence` where the chain cannot be encoded.
+    pub fn to_bytes(&self, provenance: &Provenance) -> Result<Vec<u8>> {
+        PersistentModel::to_bytes(self, provenance)
+    }
+
+    /// The chain in a file's bytes, with what the file says of its making.
+    ///
+    /// # Errors
+    /// `Persistence` for bytes that are truncated, altered, of a later format or of another kind.
+    pub fn from_bytes(bytes: &[u8]) -> Result<(Self, Provenance)> {
+        PersistentModel::from_bytes(bytes)
+    }
+
     fn load_from(path: &Path) -> Result<Self> {
         Ok(Self::load_with(path)?.0)
     }
