@@ -126,7 +126,8 @@ proptest! {
     }
 
     /// Ten ranges away, every one scores higher than the middle training row, in no matter how coarse steps; and it is an
-    /// anomaly, but to the local outlier factor where held-out rows lie beside many copies of one row.
+    /// anomaly, but to the local outlier factor and to density clusters where held-out rows lie beside many copies of one row:
+    /// a fold's tolerance may then be next to nothing.
     #[test]
     fn outliers_score_higher_than_the_median(seed: u64, width in 1_usize..6, step in step()) {
         let rows = rows(seed, 72, width, step);
@@ -137,7 +138,7 @@ proptest! {
             usual.sort_by(f64::total_cmp);
             let score = d(&outlier).0;
             prop_assert!(score.value > usual[36], "{name} {score:?} {}", usual[36]);
-            let copies = step > 0.0 && name == "local outlier factor";
+            let copies = step > 0.0 && ["local outlier factor", "density clusters"].contains(&name);
             prop_assert!(score.is_anomalous() || copies, "{name} {score:?}");
         }
     }
