@@ -25,7 +25,6 @@ from signals import RATE_HZ
 class Peer:
     name: str
     call: Callable | str
-    program: str = "ours"  # that has the task `call`
     same: float | None = 1e-9  # largest relative difference, None where conventions differ
     times: float | None = None  # asked: so many times as fast as it
     aim: float | None = None  # beyond what is asked
@@ -35,6 +34,7 @@ class Peer:
     numbers: Callable | None = None  # what is compared of the peer's result; as of ours unless set
     slow: bool = False
     note: str = ""
+    program: str = "ours"  # that has the task `call`
 
 
 @dataclasses.dataclass
