@@ -77,7 +77,7 @@ const ROWS_AT_ONCE: usize = 128;
 /// let detector = IsolationForest::params().n_trees(50).fit(&DatasetBase::new(table, ()))?;
 ///
 /// let score = |values: [f64; 2]| detector.assess(&(), FeatureView::new(&schema, &values)?).map(|a| a.ready());
-/// assert!(!score([55.0, 52.0])?.unwrap().is_anomalous());
+/// assert!(!score([50.0, 51.7])?.unwrap().is_anomalous());
 /// assert!(score([80.0, 20.0])?.unwrap().is_anomalous());
 /// # Ok::<(), prognos::Error>(())
 /// ```
