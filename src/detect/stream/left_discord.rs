@@ -93,7 +93,7 @@ const EXCLUDED: f64 = -8.0;
 ///         first = first.or(Some(i));
 ///     }
 /// }
-/// assert!((505..515).contains(&first.unwrap()));
+/// assert!((505..535).contains(&first.unwrap()));
 /// # Ok::<(), prognos::Error>(())
 /// ```
 pub type LeftDiscord = StreamDetector<DiscordScorer>;
