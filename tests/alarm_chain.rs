@@ -5,7 +5,7 @@ mod chains;
 use prognos::{
     decision::{AlarmEventKind as Kind, AlarmPolicy, Decision, Direction, Severity, SeverityZones},
     fleet::Fleet,
-    model::{Assessment, OnlineModel, PersistentModel},
+    model::{Assessment, OnlineModel},
     pipeline::Pipeline,
     quantity::{LifeUnit, Timestamp},
     signal::{AssetHistory, Channel, EndOfLife, FleetHistory},
