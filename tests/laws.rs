@@ -8,7 +8,7 @@ use prognos::{
     envelope,
     features::{FeatureSchema, FeatureView, telemetry},
     fleet::Fleet,
-    model::{AnomalyScore, Assessment, AssetFolds, OnlineModel, PersistentModel},
+    model::{AnomalyScore, Assessment, AssetFolds, OnlineModel},
     pipeline::{Pipeline, PipelineState},
     preprocess::{RegimeNormalizer, Regimes, Standardizer},
     quantity::{LifeUnit, Seed, Timestamp},

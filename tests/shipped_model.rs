@@ -4,9 +4,7 @@
 //! `models/turbofan_sim/README.md`, and bring its figures there and the output in `README.md` up to date.
 #![cfg(feature = "datasets")]
 
-use prognos::{
-    dataset::fleet_csv, envelope::Provenance, model::PersistentModel, pipeline::Pipeline, signal::FleetHistory,
-};
+use prognos::{dataset::fleet_csv, envelope::Provenance, pipeline::Pipeline, signal::FleetHistory};
 use std::{fs, path::PathBuf};
 
 #[allow(dead_code)] // its main
