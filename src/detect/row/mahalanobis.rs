@@ -50,7 +50,7 @@ pub enum Shrinkage {
 /// # Shapes, missing values, cost
 ///
 /// Fitting takes `(n_rows, n_features)`, at least two usable rows a fold. Rows with a NaN or infinite value are left out
-/// when fitting and [`Unusable`](Assessment::Unusable) when scoring; other rows always score finite. Fitting costs
+/// when fitting and [`Unusable`](crate::model::Assessment::Unusable) when scoring; other rows always score finite. Fitting costs
 /// `O(n_rows n_features² + n_features³)` time, once and once a fold, and `O(n_features²)` memory. A row costs
 /// `O(n_features²)` and allocates nothing up to 256 features (one buffer above).
 ///

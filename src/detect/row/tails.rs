@@ -42,7 +42,7 @@ pub(in crate::detect) struct Tails {
     tied: Vec<bool>,
 }
 
-/// What is written of [`Tails`].
+/// What is written of the tails of columns.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TailsRecord {
     n_rows: u64,
