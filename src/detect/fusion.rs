@@ -2,7 +2,7 @@
 
 use super::{
     AnyDetector, AnyDetectorParams, AnyDetectorRecord, AnyDetectorState, ConformalPValues, PValueRule,
-    calibration::threshold::{ThresholdParams, folds_of},
+    calibration::threshold::{ThresholdParams, block_of, folds_of, threshold_setters},
     row_detector::check_places,
     standard::check_numbers,
 };
@@ -11,7 +11,6 @@ use crate::{
     error::{Error, Result},
     features::{FeatureSchema, FeatureTable, FeatureView},
     model::{AnomalyDetector, AnomalyScore, Assessment, OnlineModel, PersistentModel, fingerprint_of},
-    quantity::Seed,
 };
 use linfa::{DatasetBase, ParamGuard, traits::Fit};
 use serde::{Deserialize, Serialize};
@@ -221,26 +220,7 @@ impl FusionParams {
         self
     }
 
-    /// Share of healthy rows that may exceed the threshold, above 0 and below 1. Default 0.01.
-    #[must_use]
-    pub fn false_alarm_rate(mut self, rate: f64) -> Self {
-        self.0.threshold.false_alarm_rate = rate;
-        self
-    }
-
-    /// Number of folds behind p-values and threshold, at least 2. Default 5.
-    #[must_use]
-    pub fn n_folds(mut self, n: usize) -> Self {
-        self.0.threshold.n_folds = n;
-        self
-    }
-
-    /// Seed that deals assets to folds. Default 0.
-    #[must_use]
-    pub fn seed(mut self, seed: Seed) -> Self {
-        self.0.threshold.seed = seed;
-        self
-    }
+    threshold_setters!();
 }
 
 impl ParamGuard for FusionParams {
@@ -357,11 +337,11 @@ impl FusionValidParams {
             let of_row = table.asset().iter().map(|&a| fold(a).unwrap_or(0)); // what has no number gives no score
             (n_folds, of_row.collect())
         } else {
-            let mut before = 0_u128;
+            let mut before = 0;
             let of_row = usable.iter().map(|&u| {
-                let block = before * n_folds as u128 / n_usable as u128;
-                before += u128::from(u);
-                (block as usize).min(n_folds - 1)
+                let block = block_of(before, n_usable, n_folds);
+                before += usize::from(u);
+                block.min(n_folds - 1)
             });
             (n_folds, of_row.collect())
         };
@@ -542,6 +522,7 @@ impl PersistentModel for FusedDetector {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::quantity::Seed;
     use crate::{
         ErrorKind,
         detect::{EwmaChart, MahalanobisDetector, PcaDetector},

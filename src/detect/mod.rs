@@ -87,6 +87,7 @@ mod smoothed;
 mod standard;
 mod stream;
 mod stream_detector;
+mod units;
 
 pub(crate) use any::AnyDetectorRecord;
 pub use any::{AnyDetector, AnyDetectorParams, AnyDetectorState};
@@ -130,6 +131,7 @@ pub use stream::{
     RarityRecordMemory, RarityRecordParams, RarityRecordScorer, RarityRecordSettings, Side,
 };
 pub use stream_detector::{
-    LearningPolicy, Scaling, Start, StreamAlgorithm, StreamDetector, StreamDetectorParams, StreamDetectorRecord,
+    LearningPolicy, Start, StreamAlgorithm, StreamDetector, StreamDetectorParams, StreamDetectorRecord,
     StreamDetectorValidParams, StreamScorer, StreamState,
 };
+pub use units::Scaling;

@@ -1,7 +1,7 @@
 //! Detectors that look at one row by itself: what all of them share.
 
 use super::{
-    calibration::threshold::{ThresholdParams, TrainingRows},
+    calibration::threshold::{ThresholdParams, TrainingRows, threshold_setters},
     rows::Rows,
     standard::{Standard, StandardRecord, check_numbers},
 };
@@ -117,42 +117,7 @@ impl<A: RowAlgorithm> RowDetectorParams<A> {
         self
     }
 
-    /// Share of healthy rows that may exceed the threshold, above 0 and below 1. Default 0.01.
-    #[must_use]
-    pub fn false_alarm_rate(mut self, rate: f64) -> Self {
-        self.0.threshold.false_alarm_rate = rate;
-        self
-    }
-
-    /// A threshold that a healthy row exceeds with probability `risk`, above 0 and below 1, in place of the
-    /// [`false_alarm_rate`](Self::false_alarm_rate): extrapolated from the highest twentieth of held-out scores by
-    /// [`PeaksOverThreshold`](super::PeaksOverThreshold), for rates that the number of rows is too small to show.
-    #[must_use]
-    pub fn tail_risk(mut self, risk: f64) -> Self {
-        self.0.threshold.tail_risk = Some(risk);
-        self
-    }
-
-    /// Number of folds behind the threshold, at least 2. Default 5.
-    #[must_use]
-    pub fn n_folds(mut self, n: usize) -> Self {
-        self.0.threshold.n_folds = n;
-        self
-    }
-
-    /// This threshold, instead of one from held-out scores: the algorithm is fitted once only.
-    #[must_use]
-    pub fn fixed_threshold(mut self, threshold: f64) -> Self {
-        self.0.threshold.fixed = Some(threshold);
-        self
-    }
-
-    /// Seed of everything random: the folds, and the algorithm's own chance. Default 0.
-    #[must_use]
-    pub fn seed(mut self, seed: Seed) -> Self {
-        self.0.threshold.seed = seed;
-        self
-    }
+    threshold_setters!();
 }
 
 impl<A: RowAlgorithm + Default> Default for RowDetectorParams<A> {

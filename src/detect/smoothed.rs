@@ -1,7 +1,7 @@
 //! A detector that sees moving means instead of single rows.
 
 use super::{
-    calibration::threshold::{ThresholdParams, folds_of},
+    calibration::threshold::{ThresholdParams, block_of, folds_of, threshold_setters},
     recent_rows::RecentRows,
     row_detector::check_places,
     standard::{Row, check_numbers},
@@ -11,7 +11,6 @@ use crate::{
     error::{Error, Result},
     features::{FeatureSchema, FeatureTable, FeatureView},
     model::{AnomalyDetector, AnomalyScore, Assessment, OnlineModel, PersistentModel, UnusableReason, fingerprint_of},
-    quantity::Seed,
 };
 use linfa::{DatasetBase, ParamGuard, traits::Fit};
 use ndarray::Array2;
@@ -153,33 +152,7 @@ impl<P> SmoothedParams<P> {
         self
     }
 
-    /// Share of healthy rows that may exceed the threshold, above 0 and below 1. Default 0.01.
-    #[must_use]
-    pub fn false_alarm_rate(mut self, rate: f64) -> Self {
-        self.0.threshold.false_alarm_rate = rate;
-        self
-    }
-
-    /// Number of folds behind the threshold, at least 2. Default 5.
-    #[must_use]
-    pub fn n_folds(mut self, n: usize) -> Self {
-        self.0.threshold.n_folds = n;
-        self
-    }
-
-    /// This threshold, instead of one from held-out scores.
-    #[must_use]
-    pub fn fixed_threshold(mut self, threshold: f64) -> Self {
-        self.0.threshold.fixed = Some(threshold);
-        self
-    }
-
-    /// Seed of the folds. Default 0.
-    #[must_use]
-    pub fn seed(mut self, seed: Seed) -> Self {
-        self.0.threshold.seed = seed;
-        self
-    }
+    threshold_setters!();
 }
 
 impl<P: ParamGuard<Error = Error>> ParamGuard for SmoothedParams<P> {
@@ -380,7 +353,7 @@ impl Means {
                 ));
             }
             // One machine: its rows are usable row `i` and the `n_rows - 1` before it.
-            let block = |i: usize| (i as u128 * threshold.n_folds as u128 / n_usable.max(1) as u128) as usize;
+            let block = |i: usize| block_of(i, n_usable, threshold.n_folds);
             let first = n_usable - asset.len();
             let fold = |i: usize| Some(block(i)).filter(|b| block((i + 1).saturating_sub(n_rows)) == *b);
             (threshold.n_folds, (first..n_usable).map(fold).collect())

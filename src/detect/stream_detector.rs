@@ -1,10 +1,11 @@
 //! Detectors that remember a machine's rows: what all of them share.
 
 use super::{
-    calibration::threshold::{ThresholdParams, folds_of},
+    calibration::threshold::{ThresholdParams, folds_of, threshold_setters},
     row_detector::check_places,
     rows::{Sequences, StreamRow},
-    standard::{Row, Standard, StandardRecord, check_numbers},
+    standard::{Row, Standard, check_numbers},
+    units::{Baseline, LARGEST_BASELINE, Scaling, Units, UnitsRecord},
 };
 use crate::{
     envelope::Fingerprint,
@@ -16,13 +17,6 @@ use crate::{
 use linfa::{DatasetBase, ParamGuard, traits::Fit};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::fmt;
-
-/// The largest magnitude of a raw reading that counts; keeps squares and sums of readings finite.
-const LARGEST_READING: f64 = 1e150;
-/// A machine whose first rows vary by less than this part of their level does not vary.
-const CONSTANT: f64 = 1e-13;
-/// The most rows a machine's own baseline may take.
-const LARGEST_BASELINE: u32 = 1 << 24;
 
 /// A streaming algorithm before it has seen rows: its settings, and what it learns offline.
 pub trait StreamAlgorithm: Clone + fmt::Debug + PartialEq + Send + Sync + 'static {
@@ -115,19 +109,6 @@ pub enum LearningPolicy {
     Frozen,
 }
 
-/// The units in which a streaming algorithm sees rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Scaling {
-    /// Training standard deviations from the training mean, without the columns that were constant in training.
-    Training,
-    /// Standard deviations of the machine's own first rows, this many, from their mean; a column that does not vary in
-    /// them is zero. These rows get no score. At least 2.
-    FirstRows(u32),
-    /// As they come.
-    Raw,
-}
-
 /// What a new machine's memory holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -156,13 +137,6 @@ pub struct StreamDetector<S: StreamScorer> {
     n_rows: u64,
 }
 
-#[derive(Clone, Debug)]
-enum Units {
-    Training(Standard),
-    FirstRows(u32),
-    Raw,
-}
-
 /// What a streaming detector remembers of one machine; carries the detector's fingerprint.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StreamState<M> {
@@ -173,14 +147,6 @@ pub struct StreamState<M> {
     /// Of the machine's first rows, where they are the measure.
     baseline: Option<Baseline>,
     memory: M,
-}
-
-/// Mean and spread of a machine's first rows, by Welford's recurrence.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Baseline {
-    mean: Vec<f64>,
-    /// Sums of squared deviations from the mean.
-    square: Vec<f64>,
 }
 
 /// Parameters of a [`StreamDetector`], not yet checked.
@@ -238,42 +204,7 @@ impl<A: StreamAlgorithm> StreamDetectorParams<A> {
         self
     }
 
-    /// Share of healthy rows that may exceed the threshold, above 0 and below 1. Default 0.01.
-    #[must_use]
-    pub fn false_alarm_rate(mut self, rate: f64) -> Self {
-        self.0.threshold.false_alarm_rate = rate;
-        self
-    }
-
-    /// A threshold that a healthy row exceeds with probability `risk`, above 0 and below 1, in place of the
-    /// [`false_alarm_rate`](Self::false_alarm_rate): extrapolated from the highest twentieth of held-out scores by
-    /// [`PeaksOverThreshold`](super::PeaksOverThreshold), for rates that the number of rows is too small to show.
-    #[must_use]
-    pub fn tail_risk(mut self, risk: f64) -> Self {
-        self.0.threshold.tail_risk = Some(risk);
-        self
-    }
-
-    /// Number of folds behind the threshold, at least 2. Default 5.
-    #[must_use]
-    pub fn n_folds(mut self, n: usize) -> Self {
-        self.0.threshold.n_folds = n;
-        self
-    }
-
-    /// This threshold, instead of one from held-out scores.
-    #[must_use]
-    pub fn fixed_threshold(mut self, threshold: f64) -> Self {
-        self.0.threshold.fixed = Some(threshold);
-        self
-    }
-
-    /// Seed of everything random: the folds, and the algorithm's own chance. Default 0.
-    #[must_use]
-    pub fn seed(mut self, seed: Seed) -> Self {
-        self.0.threshold.seed = seed;
-        self
-    }
+    threshold_setters!();
 
     /// A detector that has seen no training row: every machine starts from nothing.
     ///
@@ -489,105 +420,6 @@ impl<A: StreamAlgorithm> StreamDetectorValidParams<A> {
             ));
         }
         Ok(scores)
-    }
-}
-
-impl Units {
-    fn of(scaling: Scaling, standard: impl FnOnce() -> Result<Standard>) -> Result<Self> {
-        Ok(match scaling {
-            Scaling::Training => Self::Training(standard()?),
-            Scaling::FirstRows(n) => Self::FirstRows(n),
-            Scaling::Raw => Self::Raw,
-        })
-    }
-
-    fn width(&self, schema: &FeatureSchema) -> usize {
-        match self {
-            Self::Training(standard) => standard.len(),
-            _ => schema.len(),
-        }
-    }
-
-    fn new_baseline(&self, schema: &FeatureSchema) -> Option<Baseline> {
-        matches!(self, Self::FirstRows(_)).then(|| Baseline {
-            mean: vec![0.0; schema.len()],
-            square: vec![0.0; schema.len()],
-        })
-    }
-
-    /// Rows of a machine that only its baseline learns.
-    fn n_baseline(&self) -> u32 {
-        match self {
-            Self::FirstRows(n) => *n,
-            _ => 0,
-        }
-    }
-
-    /// Whether a machine's units are known after `n_rows` rows.
-    fn is_ready(&self, n_rows: u32) -> bool {
-        n_rows >= self.n_baseline()
-    }
-
-    #[inline]
-    fn row(&self, baseline: Option<&Baseline>, x: &[f64]) -> Row {
-        match (self, baseline) {
-            (Self::Training(standard), _) => standard.row(x),
-            (Self::FirstRows(n), Some(baseline)) => baseline.row(*n, x),
-            _ => x.iter().map(|x| clamped(*x)).collect(),
-        }
-    }
-
-    fn to_record(&self) -> UnitsRecord {
-        match self {
-            Self::Training(standard) => UnitsRecord::Training(standard.to_persisted()),
-            Self::FirstRows(n) => UnitsRecord::FirstRows(*n),
-            Self::Raw => UnitsRecord::Raw,
-        }
-    }
-
-    fn from_record(record: UnitsRecord, n_features: usize) -> Result<Self> {
-        Ok(match record {
-            UnitsRecord::Training(standard) => Self::Training(Standard::from_persisted(standard, n_features)?),
-            UnitsRecord::FirstRows(n) if (2..=LARGEST_BASELINE).contains(&n) => Self::FirstRows(n),
-            UnitsRecord::FirstRows(n) => {
-                return Err(Error::persistence(format!(
-                    "first rows: expected 2 to {LARGEST_BASELINE}, got {n}"
-                )));
-            }
-            UnitsRecord::Raw => Self::Raw,
-        })
-    }
-}
-
-fn clamped(x: f64) -> f64 {
-    x.clamp(-LARGEST_READING, LARGEST_READING)
-}
-
-impl Baseline {
-    /// Takes row number `n`, counted from one.
-    fn learn(&mut self, n: u32, x: &[f64]) {
-        let n = f64::from(n.max(1));
-        for ((mean, square), &x) in self.mean.iter_mut().zip(&mut self.square).zip(x) {
-            let deviation = clamped(x) - *mean;
-            *mean += deviation / n;
-            *square += deviation * (clamped(x) - *mean);
-        }
-    }
-
-    fn row(&self, n: u32, x: &[f64]) -> Row {
-        let z = |((mean, square), x): ((&f64, &f64), &f64)| {
-            let deviation = (square / f64::from(n.saturating_sub(1).max(1))).sqrt();
-            if deviation.is_finite() && deviation > CONSTANT * mean.abs() && deviation >= f64::MIN_POSITIVE {
-                ((clamped(*x) - mean) / deviation).clamp(-super::standard::Z_MAX, super::standard::Z_MAX)
-            } else {
-                0.0
-            }
-        };
-        self.mean.iter().zip(&self.square).zip(x).map(z).collect()
-    }
-
-    fn is_sound(&self, width: usize) -> bool {
-        self.mean.len() == width && self.square.len() == width
     }
 }
 
@@ -842,13 +674,6 @@ pub struct StreamDetectorRecord<R, M> {
 }
 
 type RecordOf<S> = StreamDetectorRecord<<S as StreamScorer>::Record, <S as StreamScorer>::Memory>;
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-enum UnitsRecord {
-    Training(StandardRecord),
-    FirstRows(u32),
-    Raw,
-}
 
 impl<S: StreamScorer> PersistentModel for StreamDetector<S> {
     const KIND: &'static str = S::KIND;

@@ -24,6 +24,51 @@ pub(in crate::detect) struct ThresholdParams {
     pub tail_risk: Option<f64>,
 }
 
+/// The setters of [`ThresholdParams`], the same for every detector: for the `impl` of parameters that hold them in
+/// `self.0.threshold`.
+macro_rules! threshold_setters {
+    () => {
+        /// Share of healthy rows that may exceed the threshold, above 0 and below 1. Default 0.01.
+        #[must_use]
+        pub fn false_alarm_rate(mut self, rate: f64) -> Self {
+            self.0.threshold.false_alarm_rate = rate;
+            self
+        }
+
+        /// A threshold that a healthy row exceeds with probability `risk`, above 0 and below 1, in place of the
+        /// [`false_alarm_rate`](Self::false_alarm_rate): extrapolated from the highest twentieth of held-out scores by
+        /// [`PeaksOverThreshold`](crate::detect::PeaksOverThreshold), for rates that the number of rows is too small to
+        /// show.
+        #[must_use]
+        pub fn tail_risk(mut self, risk: f64) -> Self {
+            self.0.threshold.tail_risk = Some(risk);
+            self
+        }
+
+        /// This threshold, instead of one from held-out scores.
+        #[must_use]
+        pub fn fixed_threshold(mut self, threshold: f64) -> Self {
+            self.0.threshold.fixed = Some(threshold);
+            self
+        }
+
+        /// Number of folds behind what is learnt from held-out rows, at least 2. Default 5.
+        #[must_use]
+        pub fn n_folds(mut self, n: usize) -> Self {
+            self.0.threshold.n_folds = n;
+            self
+        }
+
+        /// Seed of everything random: the folds, and the algorithm's own chance. Default 0.
+        #[must_use]
+        pub fn seed(mut self, seed: crate::quantity::Seed) -> Self {
+            self.0.threshold.seed = seed;
+            self
+        }
+    };
+}
+pub(in crate::detect) use threshold_setters;
+
 /// A setting that is not made is not told: files of models say the parameters in these words.
 impl fmt::Debug for ThresholdParams {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -139,8 +184,7 @@ impl<'a> TrainingRows<'a> {
             let fold_of = asset.iter().map(|a| fold(a).unwrap_or(0)).collect(); // every asset here has a number
             (n_folds, fold_of)
         } else {
-            let block = |i| (i as u128 * n_folds as u128 / n as u128) as usize;
-            (n_folds, (0..n).map(block).collect())
+            (n_folds, (0..n).map(|i| block_of(i, n, n_folds)).collect())
         };
         Ok(Self { rows, fold_of, n_folds })
     }
@@ -202,6 +246,11 @@ impl<'a> TrainingRows<'a> {
 pub(in crate::detect) fn folds_of(n: usize, n_folds: usize, seed: Seed) -> Result<(usize, Vec<usize>)> {
     let folds = AssetFolds::new(n, n_folds.min(n.max(2)), seed)?;
     Ok((folds.n_folds(), (0..n).filter_map(|i| folds.fold_of(i)).collect()))
+}
+
+/// The block that place `i` of `n` falls in where they are cut into `n_blocks` contiguous ones of nearly equal size.
+pub(in crate::detect) fn block_of(i: usize, n: usize, n_blocks: usize) -> usize {
+    (i as u128 * n_blocks as u128 / n.max(1) as u128) as usize
 }
 
 /// The conservative empirical quantile: the value of rank `ceil((n + 1) q)`, at least 1 and at most `n`, counted from the

@@ -1,7 +1,9 @@
 //! Principal component analysis: Hotelling's T² inside the model plane, Q beside it, combined.
 
 use crate::detect::{
-    calibration::threshold::{ThresholdParams, TrainingRows, check_probability, conservative_quantile},
+    calibration::threshold::{
+        ThresholdParams, TrainingRows, check_probability, conservative_quantile, threshold_setters,
+    },
     row::plane::{Components, LEAST_LIMIT, Plane, RANK, check_limits, check_plane, combined},
     standard::{Standard, StandardRecord, check_numbers},
 };
@@ -10,7 +12,6 @@ use crate::{
     error::{Error, Result},
     features::{FeatureSchema, FeatureTable, FeatureView},
     model::{AnomalyDetector, AnomalyScore, Assessment, OnlineModel, PersistentModel, UnusableReason, fingerprint_of},
-    quantity::Seed,
 };
 use linfa::{DatasetBase, ParamGuard, traits::Fit};
 use ndarray::Array2;
@@ -148,26 +149,7 @@ impl PcaParams {
         self
     }
 
-    /// Share of healthy rows that may exceed the threshold, above 0 and below 1. Default 0.01.
-    #[must_use]
-    pub fn false_alarm_rate(mut self, rate: f64) -> Self {
-        self.0.threshold.false_alarm_rate = rate;
-        self
-    }
-
-    /// Number of folds behind limits and threshold, at least 2. Default 5.
-    #[must_use]
-    pub fn n_folds(mut self, n: usize) -> Self {
-        self.0.threshold.n_folds = n;
-        self
-    }
-
-    /// Seed that deals assets to folds. Default 0.
-    #[must_use]
-    pub fn seed(mut self, seed: Seed) -> Self {
-        self.0.threshold.seed = seed;
-        self
-    }
+    threshold_setters!();
 }
 
 impl ParamGuard for PcaParams {
@@ -223,7 +205,7 @@ impl PcaValidParams {
         let t2_limit = limit(|s| s.0);
         let q_limit = (!plane.is_complete()).then(|| limit(|s| s.1));
         let mut scores: Vec<f64> = held_out.iter().map(|&s| combined(s, t2_limit, q_limit)).collect();
-        let threshold = conservative_quantile(&mut scores, 1.0 - self.threshold.false_alarm_rate);
+        let threshold = self.threshold.of_scores(&mut scores)?;
         PcaDetector::from_persisted(PcaRecord {
             schema: table.schema().clone(),
             standard: plane.standard.to_persisted(),
@@ -454,7 +436,7 @@ impl PcaRecord {
     fn check(&self, width: usize) -> Result<()> {
         check_plane(width, &self.eigenvalues, self.n_components, &self.components)?;
         check_limits(self.t2_limit, self.q_limit, (self.n_components as usize) < width)?;
-        check_numbers("threshold", &[self.threshold], 1, |t| t.is_finite() && t >= 0.0)?;
+        check_numbers("threshold", &[self.threshold], 1, f64::is_finite)?;
         let rates = [self.limit_quantile, self.false_alarm_rate];
         check_numbers("limit_quantile and false_alarm_rate", &rates, 2, |r| r > 0.0 && r < 1.0)?;
         if self.n_rows < 2 {
@@ -514,6 +496,7 @@ impl PersistentModel for PcaDetector {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::quantity::Seed;
     use crate::{ErrorKind, signal::Channel};
 
     fn table(n: usize, width: usize, f: impl Fn(usize, usize) -> f64) -> DatasetBase<FeatureTable, ()> {

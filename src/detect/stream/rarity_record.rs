@@ -3,7 +3,8 @@
 use crate::detect::{
     rows::{Sequences, StreamRow},
     stream::growing_histogram::GrowingHistogram,
-    stream_detector::{Scaling, StreamAlgorithm, StreamDetector, StreamDetectorParams, StreamScorer},
+    stream_detector::{StreamAlgorithm, StreamDetector, StreamDetectorParams, StreamScorer},
+    units::Scaling,
 };
 use crate::{
     error::{Error, Result},
