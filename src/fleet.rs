@@ -20,8 +20,9 @@ use std::{
 /// The machines one [`Pipeline`] watches, by a key of the caller's (`String` unless chosen otherwise).
 ///
 /// A machine is made known by its first row. Each call returns a result for its machine alone: a malformed or unusable row
-/// leaves that machine's state as it was (but for the watch over lost sensors, where the alarm policy keeps one), and every other machine untouched. Rows of one machine must come in order of
-/// time; late ones are `Unusable`. What a row did to its machine's alarm is in [`Fleet::events`]. Memory: one state a machine, bounded by the longest span of the chain's features.
+/// leaves that machine's state as it was (but for the watch over lost sensors, where the alarm policy keeps one), and every
+/// other machine untouched. Rows of one machine must come in order of time; late ones are `Unusable`. What a row did to its
+/// machine's alarm is in [`Fleet::events`]. Memory: one state a machine, bounded by the longest span of the chain's features.
 ///
 /// See [`Pipeline`] for an example.
 pub struct Fleet<K = String> {

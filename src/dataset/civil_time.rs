@@ -14,7 +14,9 @@ use chrono::NaiveDateTime;
 /// `InvalidInput` for anything else, and for days that do not exist or lie beyond the range of [`Timestamp`].
 pub(super) fn instant(field: &str) -> Result<Timestamp> {
     let formats = ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f"];
-    let time = formats.iter().find_map(|f| NaiveDateTime::parse_from_str(field, f).ok());
+    let time = formats
+        .iter()
+        .find_map(|f| NaiveDateTime::parse_from_str(field, f).ok());
     let nanos = time.and_then(|t| t.and_utc().timestamp_nanos_opt());
     nanos.map(Timestamp::from_nanos).ok_or_else(|| {
         let expected = "a time such as 2014-04-01 00:05:00 between the years 1678 and 2261";

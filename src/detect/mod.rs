@@ -119,12 +119,12 @@ pub use row_detector::{
 pub use rows::{Rows, Sequences, StreamRow};
 pub use smoothed::{SmoothedDetector, SmoothedParams, SmoothedRecord, SmoothedState, SmoothedValidParams};
 pub use stream::{
-    Adwin, AdwinMemory, AdwinParams, AdwinScorer, AdwinSettings, BayesianChangePoint, BayesianChangePointParams,
-    ChangePointMemory, ChangePointScorer, ChangePointSettings, Cusum, CusumMemory, CusumParams, CusumScorer,
-    CusumSettings, DiscordMemory, DiscordScorer, DiscordSettings, EwmaChart, EwmaChartParams, EwmaMemory, EwmaScorer,
-    EwmaSettings, HalfSpaceMemory, HalfSpaceRecord, HalfSpaceScorer, HalfSpaceSettings, HalfSpaceTrees,
+    Adwin, AdwinMemory, AdwinParams, AdwinScorer, AdwinSettings, Averages, BayesianChangePoint,
+    BayesianChangePointParams, ChangePointMemory, ChangePointScorer, ChangePointSettings, Cusum, CusumMemory,
+    CusumParams, CusumScorer, CusumSettings, DiscordMemory, DiscordScorer, DiscordSettings, EwmaChart, EwmaChartParams,
+    EwmaScorer, EwmaSettings, HalfSpaceMemory, HalfSpaceRecord, HalfSpaceScorer, HalfSpaceSettings, HalfSpaceTrees,
     HalfSpaceTreesParams, LaggedMemory, LaggedPca, LaggedPcaParams, LaggedPcaSettings, LaggedPlane, LaggedPlaneRecord,
-    LeftDiscord, LeftDiscordParams, MewmaChart, MewmaChartParams, MewmaMemory, MewmaRecord, MewmaScorer, MewmaSettings,
+    LeftDiscord, LeftDiscordParams, MewmaChart, MewmaChartParams, MewmaRecord, MewmaScorer, MewmaSettings,
     OnlineIsolationForest, OnlineIsolationForestParams, OnlineIsolationMemory, OnlineIsolationScorer,
     OnlineIsolationSettings, PageHinkley, PageHinkleyMemory, PageHinkleyParams, PageHinkleyScorer, PageHinkleySettings,
     RandomCutForest, RandomCutForestParams, RandomCutMemory, RandomCutScorer, RandomCutSettings, RarityRecordDetector,

@@ -2,18 +2,13 @@
 
 use crate::detect::{
     rows::{Sequences, StreamRow},
+    stream::averages::{Averages, check_weight},
     stream_detector::{StreamAlgorithm, StreamDetector, StreamDetectorParams, StreamScorer},
 };
 use crate::{
     error::{Error, Result},
     quantity::Seed,
 };
-use serde::{Deserialize, Serialize};
-
-/// The largest average that is read; keeps scores finite.
-const LARGEST_AVERAGE: f64 = 1e200;
-/// The least weight of the newest row.
-const LEAST_WEIGHT: f64 = 1e-6;
 
 /// Streaming detector by exponentially weighted moving averages: small lasting shifts of a level.
 ///
@@ -104,15 +99,7 @@ impl StreamAlgorithm for EwmaSettings {
     type Scorer = EwmaScorer;
 
     fn check(&self) -> Result<()> {
-        if self.weight >= LEAST_WEIGHT && self.weight <= 1.0 {
-            Ok(())
-        } else {
-            Err(Error::parameter(
-                "weight",
-                format!("from {LEAST_WEIGHT} to 1"),
-                self.weight,
-            ))
-        }
+        check_weight(self.weight)
     }
 
     fn fit(&self, sequences: &Sequences, _: Seed) -> Result<EwmaScorer> {
@@ -130,86 +117,45 @@ pub struct EwmaScorer {
     weight: f64,
 }
 
-/// The averages of one machine.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "EwmaMemoryRecord")]
-pub struct EwmaMemory {
-    /// `(1 - λ)^(2t)`.
-    start: f64,
-    average: Vec<f64>,
-}
-
-#[derive(Deserialize)]
-struct EwmaMemoryRecord {
-    start: f64,
-    average: Vec<f64>,
-}
-
-impl TryFrom<EwmaMemoryRecord> for EwmaMemory {
-    type Error = Error;
-
-    fn try_from(r: EwmaMemoryRecord) -> Result<Self> {
-        let sound = (0.0..=1.0).contains(&r.start) && r.average.iter().all(|a| a.abs() <= LARGEST_AVERAGE);
-        if !sound {
-            return Err(Error::persistence(
-                "averages: expected numbers within ±1e200, got others",
-            ));
-        }
-        Ok(Self {
-            start: r.start,
-            average: r.average,
-        })
-    }
-}
-
 impl EwmaScorer {
     /// One column's average with `z` in it, in its standard deviations.
     #[inline]
-    fn terms(&self, memory: &EwmaMemory, z: &[f64]) -> impl Iterator<Item = f64> {
-        let keep = 1.0 - self.weight;
-        let variance = self.weight / (2.0 - self.weight) * (1.0 - memory.start * keep * keep);
-        let rate = 1.0 / variance.max(f64::MIN_POSITIVE).sqrt();
-        let averages = memory.average.iter().zip(z);
-        averages.map(move |(a, z)| (keep * a + self.weight * z).abs() * rate)
+    fn terms(&self, memory: &Averages, z: &[f64]) -> impl Iterator<Item = f64> {
+        let rate = 1.0 / memory.next_variance(self.weight).max(f64::MIN_POSITIVE).sqrt();
+        memory.with(z, self.weight).map(move |a| a.abs() * rate)
     }
 }
 
 impl StreamScorer for EwmaScorer {
     const KIND: &'static str = "detect.ewma_chart";
     type Record = f64;
-    type Memory = EwmaMemory;
+    type Memory = Averages;
 
     fn width(&self) -> usize {
         self.width
     }
 
-    fn new_memory(&self) -> EwmaMemory {
-        EwmaMemory {
-            start: 1.0,
-            average: vec![0.0; self.width],
-        }
+    fn new_memory(&self) -> Averages {
+        Averages::new(self.width)
     }
 
-    fn accepts(&self, memory: &EwmaMemory) -> bool {
-        memory.average.len() == self.width
+    fn accepts(&self, memory: &Averages) -> bool {
+        memory.width() == self.width
     }
 
     fn warm_up(&self) -> u32 {
         0
     }
 
-    fn score(&self, memory: &EwmaMemory, x: StreamRow<'_>) -> f64 {
+    fn score(&self, memory: &Averages, x: StreamRow<'_>) -> f64 {
         self.terms(memory, x.values).fold(0.0, f64::max)
     }
 
-    fn update(&self, memory: &mut EwmaMemory, x: StreamRow<'_>, _: bool) {
-        let keep = 1.0 - self.weight;
-        memory.start *= keep * keep;
-        let averages = memory.average.iter_mut().zip(x.values);
-        averages.for_each(|(a, z)| *a = keep * *a + self.weight * z);
+    fn update(&self, memory: &mut Averages, x: StreamRow<'_>, _: bool) {
+        memory.take(x.values, self.weight);
     }
 
-    fn contributions_into(&self, memory: &EwmaMemory, x: StreamRow<'_>, out: &mut [f64]) {
+    fn contributions_into(&self, memory: &Averages, x: StreamRow<'_>, out: &mut [f64]) {
         out.iter_mut()
             .zip(self.terms(memory, x.values))
             .for_each(|(o, t)| *o = t);

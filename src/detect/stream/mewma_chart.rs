@@ -5,6 +5,7 @@ use crate::detect::{
     row_detector::{RowAlgorithm, RowScorer},
     rows::{Sequences, StreamRow},
     standard::Row,
+    stream::averages::{Averages, check_weight},
     stream_detector::{StreamAlgorithm, StreamDetector, StreamDetectorParams, StreamScorer},
 };
 use crate::{
@@ -13,10 +14,9 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// The largest average that counts; keeps scores finite with the largest weights of a metric that is read.
+/// The largest average or number of a row that counts; keeps scores finite with the largest weights of a metric that is
+/// read.
 const LARGEST_AVERAGE: f64 = 1e6;
-/// The least weight of the newest row.
-const LEAST_WEIGHT: f64 = 1e-6;
 
 /// Streaming detector by a multivariate exponentially weighted moving average (MEWMA): small lasting shifts of several
 /// related features at once, in any direction.
@@ -106,12 +106,7 @@ impl StreamAlgorithm for MewmaSettings {
     type Scorer = MewmaScorer;
 
     fn check(&self) -> Result<()> {
-        if (LEAST_WEIGHT..=1.0).contains(&self.weight) {
-            Ok(())
-        } else {
-            let range = format!("from {LEAST_WEIGHT} to 1");
-            Err(Error::parameter("weight", range, self.weight))
-        }
+        check_weight(self.weight)
     }
 
     /// # Errors
@@ -146,89 +141,53 @@ pub struct MewmaRecord {
     metric: MahalanobisRecord,
 }
 
-/// The averages of one machine.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "AveragesRecord")]
-pub struct MewmaMemory {
-    /// `(1 - λ)^(2t)`.
-    start: f64,
-    average: Vec<f64>,
-}
-
-#[derive(Deserialize)]
-struct AveragesRecord {
-    start: f64,
-    average: Vec<f64>,
-}
-
-impl TryFrom<AveragesRecord> for MewmaMemory {
-    type Error = Error;
-
-    fn try_from(r: AveragesRecord) -> Result<Self> {
-        let sound = (0.0..=1.0).contains(&r.start) && r.average.iter().all(|a| a.abs() <= LARGEST_AVERAGE);
-        if !sound {
-            return Err(Error::persistence("averages: expected numbers within ±1e6, got others"));
-        }
-        Ok(Self {
-            start: r.start,
-            average: r.average,
-        })
-    }
-}
-
 impl MewmaScorer {
     /// The averages with `z` in them.
     #[inline]
-    fn averages(&self, memory: &MewmaMemory, z: &[f64]) -> Row {
-        let (keep, weight) = (1.0 - self.weight, self.weight);
-        let next = |(a, z): (&f64, &f64)| keep * a + weight * z.clamp(-LARGEST_AVERAGE, LARGEST_AVERAGE);
-        memory.average.iter().zip(z).map(next).collect()
-    }
-
-    /// The variance of an average of independent rows with unit variance, the next row in it.
-    fn variance(&self, memory: &MewmaMemory) -> f64 {
-        let keep = 1.0 - self.weight;
-        self.weight / (2.0 - self.weight) * (1.0 - memory.start * keep * keep)
+    fn averages(&self, memory: &Averages, z: &[f64]) -> Row {
+        let z: Row = z.iter().map(|z| z.clamp(-LARGEST_AVERAGE, LARGEST_AVERAGE)).collect();
+        let averages = memory.with(&z, self.weight);
+        averages.map(|a| a.clamp(-LARGEST_AVERAGE, LARGEST_AVERAGE)).collect()
     }
 }
 
 impl StreamScorer for MewmaScorer {
     const KIND: &'static str = "detect.mewma_chart";
     type Record = MewmaRecord;
-    type Memory = MewmaMemory;
+    type Memory = Averages;
 
     fn width(&self) -> usize {
         self.metric.width()
     }
 
-    fn new_memory(&self) -> MewmaMemory {
-        MewmaMemory {
-            start: 1.0,
-            average: vec![0.0; self.width()],
-        }
+    fn new_memory(&self) -> Averages {
+        Averages::new(self.width())
     }
 
-    fn accepts(&self, memory: &MewmaMemory) -> bool {
-        memory.average.len() == self.width()
+    fn accepts(&self, memory: &Averages) -> bool {
+        memory.width() == self.width()
     }
 
     fn warm_up(&self) -> u32 {
         0
     }
 
-    fn score(&self, memory: &MewmaMemory, x: StreamRow<'_>) -> f64 {
-        self.metric.score(&self.averages(memory, x.values)) / self.variance(memory)
+    fn score(&self, memory: &Averages, x: StreamRow<'_>) -> f64 {
+        self.metric.score(&self.averages(memory, x.values)) / memory.next_variance(self.weight)
     }
 
-    fn update(&self, memory: &mut MewmaMemory, x: StreamRow<'_>, _: bool) {
-        let next = self.averages(memory, x.values);
-        memory.average.copy_from_slice(&next);
-        memory.start *= (1.0 - self.weight) * (1.0 - self.weight);
+    fn update(&self, memory: &mut Averages, x: StreamRow<'_>, _: bool) {
+        let z: Row = x
+            .values
+            .iter()
+            .map(|z| z.clamp(-LARGEST_AVERAGE, LARGEST_AVERAGE))
+            .collect();
+        memory.take(&z, self.weight);
     }
 
-    fn contributions_into(&self, memory: &MewmaMemory, x: StreamRow<'_>, out: &mut [f64]) {
+    fn contributions_into(&self, memory: &Averages, x: StreamRow<'_>, out: &mut [f64]) {
         self.metric.contributions_into(&self.averages(memory, x.values), out);
-        let variance = self.variance(memory);
+        let variance = memory.next_variance(self.weight);
         out.iter_mut().for_each(|o| *o /= variance);
     }
 
