@@ -1,5 +1,8 @@
 //! Laws of the detectors, on random tables.
 
+mod finite_numbers;
+
+use finite_numbers::finite;
 use linfa::{DatasetBase, traits::Fit};
 use ndarray::Array2;
 use prognos::{
@@ -58,24 +61,6 @@ fn mahalanobis(data: &DatasetBase<FeatureTable, ()>) -> MahalanobisDetector {
 fn same(a: AnomalyScore, b: AnomalyScore, tolerance: f64) -> bool {
     let near = |x: f64, y: f64| (x - y).abs() <= tolerance * x.abs().max(y.abs()).max(1.0);
     near(a.value, b.value) && near(a.threshold, b.threshold)
-}
-
-/// Any finite number, extremes included.
-fn finite() -> impl Strategy<Value = f64> {
-    prop_oneof![
-        -10.0..10.0,
-        Just(0.0),
-        prop::sample::select(vec![
-            1e300,
-            -1e300,
-            f64::MAX,
-            f64::MIN,
-            f64::MIN_POSITIVE,
-            5e-324,
-            -1e-160
-        ]),
-        any::<f64>().prop_filter("finite", |x| x.is_finite()),
-    ]
 }
 
 fn shares<M: AnomalyDetector<State = ()>>(m: &M, x: &[f64]) -> Vec<f64> {

@@ -2,7 +2,10 @@
 
 mod counting_allocator;
 
+mod finite_numbers;
+
 use counting_allocator::allocations_once;
+use finite_numbers::finite;
 use linfa::{DatasetBase, traits::Fit};
 use ndarray::Array2;
 use prognos::{
@@ -83,24 +86,6 @@ fn all(data: &DatasetBase<FeatureTable, ()>) -> Vec<(&'static str, Result<Fitted
             "kernel regression",
             KernelRegression::params().n_memory(20).fit(data).map(boxed),
         ),
-    ]
-}
-
-/// Any finite number, extremes included.
-fn finite() -> impl Strategy<Value = f64> {
-    prop_oneof![
-        -10.0..10.0,
-        Just(0.0),
-        prop::sample::select(vec![
-            1e300,
-            -1e300,
-            f64::MAX,
-            f64::MIN,
-            f64::MIN_POSITIVE,
-            5e-324,
-            -1e-160
-        ]),
-        any::<f64>().prop_filter("finite", |x| x.is_finite()),
     ]
 }
 

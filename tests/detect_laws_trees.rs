@@ -1,5 +1,8 @@
 //! Laws of the detectors by isolation, random cuts and histograms, on random tables.
 
+mod finite_numbers;
+
+use finite_numbers::finite;
 use linfa::{DatasetBase, traits::Fit};
 use ndarray::Array2;
 use prognos::{
@@ -68,24 +71,6 @@ fn shares<S: RowScorer>(m: &RowDetector<S>, x: &[f64]) -> Vec<f64> {
     let view = FeatureView::new(m.schema(), x).unwrap();
     assert!(m.contributions_into(&(), view, &mut out).unwrap().ready().is_some());
     out
-}
-
-/// Any finite number, extremes included.
-fn finite() -> impl Strategy<Value = f64> {
-    prop_oneof![
-        -10.0..10.0,
-        Just(0.0),
-        prop::sample::select(vec![
-            1e300,
-            -1e300,
-            f64::MAX,
-            f64::MIN,
-            f64::MIN_POSITIVE,
-            5e-324,
-            -1e-160
-        ]),
-        any::<f64>().prop_filter("finite", |x| x.is_finite()),
-    ]
 }
 
 /// Any row scores finite, the same alone and in a table, and its contributions add up.
