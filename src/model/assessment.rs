@@ -22,6 +22,8 @@ pub enum Assessment<T> {
     },
     /// The row cannot be used; the machine's state is as it was.
     Unusable(UnusableReason),
+    /// The row was used, and the model knows no more of the machine's future than before it; why.
+    NoPrognosis(NoPrognosis),
 }
 
 impl<T> Assessment<T> {
@@ -39,7 +41,40 @@ impl<T> Assessment<T> {
             Self::Ready(t) => Assessment::Ready(f(t)),
             Self::Warmup { seen, needed } => Assessment::Warmup { seen, needed },
             Self::Unusable(reason) => Assessment::Unusable(reason),
+            Self::NoPrognosis(reason) => Assessment::NoPrognosis(reason),
         }
+    }
+}
+
+/// Why a model makes no claim about the remaining life of a machine whose rows are fine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum NoPrognosis {
+    /// The readings show no trend that chance could not make as well.
+    NoTrend,
+    /// The reading has crossed the threshold: by the model's definition the life is over.
+    ThresholdCrossed,
+    /// No recorded life is like this one.
+    NoSimilarLife,
+    /// The machine is older than any life the model has seen, or nothing is known beyond its age.
+    BeyondKnownLives,
+    /// The model's hypotheses of the machine explain its readings no more (all particles have zero weight, a covariance is
+    /// no longer one).
+    Diverged,
+    /// The threshold lies beyond the horizon of the prediction in nearly all of its courses.
+    BeyondHorizon,
+}
+
+impl fmt::Display for NoPrognosis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoTrend => "no trend yet",
+            Self::ThresholdCrossed => "the threshold is crossed",
+            Self::NoSimilarLife => "no recorded life is like this one",
+            Self::BeyondKnownLives => "older than the known lives",
+            Self::Diverged => "the model no longer explains the readings",
+            Self::BeyondHorizon => "the threshold lies beyond the horizon",
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! The object-safe twin of the contract, for registries of mixed models.
 
-use super::{AnomalyDetector, AnomalyScore, Assessment, OnlineModel, RulEstimate};
+use super::{AnomalyDetector, AnomalyScore, Assessment, OnlineModel, RulDistribution, RulEstimate, RulRegressor};
 use crate::{
     envelope::Fingerprint,
     error::{Error, Result},
@@ -81,10 +81,19 @@ pub trait DynAnomalyDetector: DynOnlineModel<AnomalyScore> {
     fn dyn_contributions_into(&self, state: &DynState, x: FeatureView<'_>, out: &mut [f64]) -> Result<Assessment<()>>;
 }
 
+/// [`RulRegressor`] without its associated types.
+pub trait DynRulRegressor: DynOnlineModel<RulEstimate> {
+    /// See [`RulRegressor::distribution`].
+    ///
+    /// # Errors
+    /// As there.
+    fn dyn_distribution(&self, state: &DynState, x: FeatureView<'_>) -> Result<Assessment<RulDistribution>>;
+}
+
 /// Any detector, shared.
 pub type SharedDetector = Arc<dyn DynAnomalyDetector>;
 /// Any regressor of remaining useful life, shared.
-pub type SharedRulRegressor = Arc<dyn DynOnlineModel<RulEstimate>>;
+pub type SharedRulRegressor = Arc<dyn DynRulRegressor>;
 
 fn check<M: OnlineModel>(model: &M, made_by: Fingerprint) -> Result<()> {
     if made_by == model.fingerprint() {
@@ -163,5 +172,11 @@ impl<M: OnlineModel> DynOnlineModel<M::Output> for M {
 impl<M: AnomalyDetector> DynAnomalyDetector for M {
     fn dyn_contributions_into(&self, state: &DynState, x: FeatureView<'_>, out: &mut [f64]) -> Result<Assessment<()>> {
         self.contributions_into(open(self, state)?, x, out)
+    }
+}
+
+impl<M: RulRegressor> DynRulRegressor for M {
+    fn dyn_distribution(&self, state: &DynState, x: FeatureView<'_>) -> Result<Assessment<RulDistribution>> {
+        self.distribution(open(self, state)?, x)
     }
 }

@@ -7,12 +7,14 @@ mod assessment;
 mod erased;
 mod folds;
 mod persist;
+mod rul_distribution;
 
-pub use assessment::{AnomalyScore, Assessment, RulEstimate, UnusableReason};
-pub use erased::{DynAnomalyDetector, DynOnlineModel, DynState, SharedDetector, SharedRulRegressor};
+pub use assessment::{AnomalyScore, Assessment, NoPrognosis, RulEstimate, UnusableReason};
+pub use erased::{DynAnomalyDetector, DynOnlineModel, DynRulRegressor, DynState, SharedDetector, SharedRulRegressor};
 pub use folds::AssetFolds;
 pub use persist::PersistentModel;
 pub(crate) use persist::fingerprint_of;
+pub use rul_distribution::{N_PERCENTILES, RulDistribution};
 
 use crate::{
     envelope::Fingerprint,
@@ -77,7 +79,13 @@ pub trait AnomalyDetector: OnlineModel<Output = AnomalyScore> {
     fn contributions_into(&self, state: &Self::State, x: FeatureView<'_>, out: &mut [f64]) -> Result<Assessment<()>>;
 }
 
-/// A model that gives remaining useful life with an interval.
-pub trait RulRegressor: OnlineModel<Output = RulEstimate> {}
-
-impl<M: OnlineModel<Output = RulEstimate>> RulRegressor for M {}
+/// A model of remaining useful life. The estimate of [`assess`](OnlineModel::assess) sums up a whole distribution.
+pub trait RulRegressor: OnlineModel<Output = RulEstimate> {
+    /// The distribution of remaining life after the row `x`, changing nothing: any interval, the survival curve, the cost of
+    /// waiting. Gives a result wherever [`assess`](OnlineModel::assess) does, and for the same reasons none. The point
+    /// of the estimate need not be the median, nor its interval the central one: a model's page says which they are.
+    ///
+    /// # Errors
+    /// As [`assess`](OnlineModel::assess).
+    fn distribution(&self, state: &Self::State, x: FeatureView<'_>) -> Result<Assessment<RulDistribution>>;
+}

@@ -7,7 +7,7 @@ use crate::{
     envelope::Fingerprint,
     error::{Error, Result},
     features::{FeatureSchema, FeatureTable, FeatureView},
-    model::{Assessment, OnlineModel, PersistentModel, RulEstimate, fingerprint_of},
+    model::{Assessment, OnlineModel, PersistentModel, RulDistribution, RulEstimate, RulRegressor, fingerprint_of},
     preprocess::{GramAccumulator, Standardizer, StandardizerRecord},
     quantity::{LifeUnit, Seed},
 };
@@ -254,6 +254,19 @@ impl OnlineModel for RidgeRul {
 
     fn update(&self, (): &mut (), x: FeatureView<'_>) -> Result<()> {
         check_schema(&self.schema, &x)
+    }
+}
+
+impl RulRegressor for RidgeRul {
+    fn distribution(&self, (): &(), x: FeatureView<'_>) -> Result<Assessment<RulDistribution>> {
+        check_schema(&self.schema, &x)?;
+        match (too_many_missing(x.values()), &self.intervals) {
+            (Some(reason), _) => Ok(Assessment::Unusable(reason)),
+            (None, Some(intervals)) => intervals
+                .distribution(self.point(x.values()), self.cap, self.unit)
+                .map(Assessment::Ready),
+            (None, None) => Err(Error::insufficient("ridge", "intervals", "none")),
+        }
     }
 }
 

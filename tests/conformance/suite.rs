@@ -123,6 +123,16 @@ where
     online(&fit, rows);
     persistent(&fit, rows);
     lives_lie_in_their_intervals(&fit(), rows);
+    distributions_stand_behind_estimates(&fit(), rows);
+}
+
+/// Everything asked of a regressor that remembers; `fit_other` fits another one of the same type.
+pub fn trajectory_regressor<M>(fit: impl Fn() -> M, fit_other: impl Fn() -> M, rows: &Rows)
+where
+    M: RulRegressor + PersistentModel,
+{
+    regressor(&fit, rows);
+    refuses_states_of(&fit(), &fit_other(), rows);
 }
 
 /// What is asked of every model.
@@ -792,6 +802,30 @@ fn lives_lie_in_their_intervals<M: RulRegressor>(model: &M, rows: &Rows) {
     for (i, bad) in bad_rows(typical.len(), &typical).iter().enumerate() {
         let x = FeatureView::new(model.schema(), bad).unwrap().at(rows.after_all());
         check(model.assess(&states[0], x).unwrap(), &format!("bad row {i}"));
+    }
+}
+
+/// Where there is an estimate there is a distribution, in the same unit, and for the same reasons none.
+fn distributions_stand_behind_estimates<M: RulRegressor>(model: &M, rows: &Rows) {
+    let mut states = new_states(model, rows);
+    for (i, (machine, x)) in rows.views().enumerate() {
+        let distribution = model.distribution(&states[machine], x).unwrap();
+        let estimate = model.step(&mut states[machine], x).unwrap();
+        match (estimate, distribution) {
+            (Assessment::Ready(e), Assessment::Ready(d)) => {
+                assert_eq!(e.unit, d.unit(), "row {i}: units differ");
+                let (inner, outer) = (d.interval(0.5).unwrap(), d.interval(0.9).unwrap());
+                assert!(
+                    outer.0 <= inner.0 && inner.1 <= outer.1,
+                    "row {i}: intervals do not nest"
+                );
+            }
+            (e, d) => assert_eq!(
+                format!("{:?}", e.map(|_| ())),
+                format!("{:?}", d.map(|_| ())),
+                "row {i}: a distribution where there is no estimate, or the reverse"
+            ),
+        }
     }
 }
 

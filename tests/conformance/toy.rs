@@ -5,7 +5,10 @@ use prognos::{
     Error, ErrorKind, Result,
     envelope::Fingerprint,
     features::{FeatureSchema, FeatureView},
-    model::{Assessment, OnlineModel, PersistentModel, RulEstimate, UnusableReason},
+    model::{
+        Assessment, N_PERCENTILES, OnlineModel, PersistentModel, RulDistribution, RulEstimate, RulRegressor,
+        UnusableReason,
+    },
     quantity::LifeUnit,
 };
 use serde::{Deserialize, Serialize};
@@ -32,7 +35,8 @@ const LOAD_CHANGES: u8 = 14;
 const NEGATIVE_LIFE: u8 = 15;
 const CROSSED_INTERVAL: u8 = 16;
 const ANY_VERSION: u8 = 17;
-const FLAWS: u8 = 18;
+const NO_DISTRIBUTION: u8 = 18;
+const FLAWS: u8 = 19;
 
 struct Toy<const FLAW: u8> {
     schema: FeatureSchema,
@@ -178,6 +182,24 @@ impl<const FLAW: u8> OnlineModel for Toy<FLAW> {
     }
 }
 
+impl<const FLAW: u8> RulRegressor for Toy<FLAW> {
+    fn distribution(&self, state: &Memory, x: FeatureView<'_>) -> Result<Assessment<RulDistribution>> {
+        let estimate = match self.assess(state, x)? {
+            Assessment::Ready(e) => e,
+            other => return Ok(other.map(|_| unreachable!())),
+        };
+        if FLAW == NO_DISTRIBUTION {
+            return Ok(Assessment::Warmup { seen: 0, needed: 1 });
+        }
+        // From nothing at all, or from half to a little more than the estimate.
+        let mut percentiles = [0.0; N_PERCENTILES];
+        for (i, q) in percentiles.iter_mut().enumerate() {
+            *q = 0.5 * estimate.rul + (0.5 * estimate.rul + 1.0) * i as f64 / 100.0;
+        }
+        RulDistribution::new(percentiles, estimate.unit).map(Assessment::Ready)
+    }
+}
+
 impl<const FLAW: u8> PersistentModel for Toy<FLAW> {
     const KIND: &'static str = "test.toy";
     const KIND_VERSION: u32 = 1;
@@ -254,6 +276,7 @@ fn every_flaw_is_found() {
         NEGATIVE_LIFE: "rul: -1.0",
         CROSSED_INTERVAL: "lower: ",
         ANY_VERSION: "a file of a later version was taken",
+        NO_DISTRIBUTION: "a distribution where there is no estimate, or the reverse",
     );
     assert_eq!(n, FLAWS);
 }
