@@ -60,7 +60,7 @@ impl PolicyTally {
     pub fn of_machine(failure: f64, stop: Option<f64>) -> Result<Self> {
         expect_life("age at failure", failure)?;
         match stop {
-            Some(age) if !(age >= 0.0) => Err(Error::input("age at the stop", "not negative", age)),
+            Some(age) if age.is_nan() || age < 0.0 => Err(Error::input("age at the stop", "not negative", age)),
             Some(age) if age <= failure => Ok(Self {
                 n_planned: 1,
                 n_missed: 0,

@@ -115,7 +115,8 @@ struct KnownEnd {
 impl KnownEnd {
     fn of(life: &RulDistribution) -> Result<Self> {
         let last = pieces(life).last().map(|piece| piece.at(1.0)).unwrap_or_default();
-        if !(last.time <= LARGEST) {
+        // Percentiles hold no NaN, and the known ones are finite.
+        if last.time > LARGEST {
             return Err(Error::input("remaining life", "at most 1e60", last.time));
         }
         let failed = life.failure(last.time);
