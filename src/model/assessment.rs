@@ -35,6 +35,16 @@ impl<T> Assessment<T> {
         }
     }
 
+    /// The same outcome with its result mapped by what may fail.
+    pub(crate) fn try_map<U>(self, f: impl FnOnce(T) -> Result<U>) -> Result<Assessment<U>> {
+        Ok(match self {
+            Self::Ready(t) => Assessment::Ready(f(t)?),
+            Self::Warmup { seen, needed } => Assessment::Warmup { seen, needed },
+            Self::Unusable(reason) => Assessment::Unusable(reason),
+            Self::NoPrognosis(reason) => Assessment::NoPrognosis(reason),
+        })
+    }
+
     /// The same outcome with its result mapped.
     pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Assessment<U> {
         match self {
