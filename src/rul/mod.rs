@@ -4,6 +4,7 @@
 //! shows nothing of how long it will live, so remaining lives above the cap are all learned as the cap (Heimes 2008,
 //! doi 10.1109/PHM.2008.4711422), and an estimate at the cap means "at least".
 
+mod any;
 mod forest;
 mod gradient_boosting;
 mod histogram_trees;
@@ -13,6 +14,8 @@ mod ridge;
 mod row_regressor;
 mod trajectory_regressor;
 
+pub use any::{AnyRul, AnyRulParams, AnyRulState};
+pub(crate) use any::{AnyRulRecord, AnyUncalibrated};
 pub use gradient_boosting::{
     BoostedTrees, BoostedTreesRecord, GradientBoosting, GradientBoostingParams, GradientBoostingSettings,
 };

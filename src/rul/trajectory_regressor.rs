@@ -406,6 +406,37 @@ impl<M: TrajectoryModel> TrajectoryRegressor<M> {
         }
     }
 
+    /// What is known after the row taken into `state` last; a warm-up before the first.
+    ///
+    /// # Errors
+    /// `StateMismatch` for a state of another model.
+    pub fn standing(&self, state: &TrajectoryState<M::Memory>) -> Result<Assessment<RulDistribution>> {
+        self.expect_state(state)?;
+        let (Some(born), Some(last)) = (state.born, state.last) else {
+            return Ok(Assessment::Warmup { seen: 0, needed: 1 });
+        };
+        let age = self.unit.between(born, last);
+        Ok(match self.model.prognose(&state.memory, age, self.unit)? {
+            Ok(distribution) => Assessment::Ready(distribution),
+            Err(reason) => Assessment::NoPrognosis(reason),
+        })
+    }
+
+    /// Refuses a state of another model, or one that this model cannot have made.
+    pub(crate) fn expect_state(&self, state: &TrajectoryState<M::Memory>) -> Result<()> {
+        if state.model != self.fingerprint {
+            return Err(Error::state(
+                "state",
+                format!("one of model {}", self.fingerprint),
+                format!("one of model {}", state.model),
+            ));
+        }
+        if state.last.is_some_and(|last| state.born.is_none_or(|born| last < born)) {
+            return Err(Error::state("state", "a last row after its birth", "one before it"));
+        }
+        self.model.check_memory(&state.memory)
+    }
+
     fn finished(mut self) -> Result<Self> {
         self.fingerprint = fingerprint_of(M::KIND, &self.to_persisted())?;
         Ok(self)
@@ -418,14 +449,7 @@ impl<M: TrajectoryModel> TrajectoryRegressor<M> {
         x: &FeatureView<'_>,
     ) -> Result<std::result::Result<(Timestamp, f64, Row), UnusableReason>> {
         self.schema.expect(x.schema())?;
-        if state.model != self.fingerprint {
-            return Err(Error::state(
-                "state",
-                format!("one of model {}", self.fingerprint),
-                format!("one of model {}", state.model),
-            ));
-        }
-        self.model.check_memory(&state.memory)?;
+        self.expect_state(state)?;
         let time = x.time().ok_or_else(|| Error::input("row", "an instant", "none"))?;
         let born = state.born.unwrap_or(time);
         let age = self.unit.between(born, time);
