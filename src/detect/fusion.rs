@@ -180,6 +180,8 @@ fn gather<'a>(
         match outcome? {
             (calibration, Assessment::Ready(score)) => p.push(calibration.p_value(score.value)),
             (_, Assessment::Unusable(reason)) => unusable = unusable.or(Some(reason)),
+            // No detector has this outcome; were there one, it would say nothing either.
+            (_, Assessment::NoPrognosis(reason)) => return Ok(Assessment::NoPrognosis(reason)),
             (_, Assessment::Warmup { seen, needed }) => {
                 let left = |(seen, needed): (u32, u32)| needed.saturating_sub(seen);
                 if cold.is_none_or(|c| left((seen, needed)) > left(c)) {

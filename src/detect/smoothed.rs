@@ -453,7 +453,7 @@ impl<M: AnomalyDetector> SmoothedDetector<M> {
                     needed: needed.saturating_add(self.needed()),
                 };
             }
-            Assessment::Unusable(reason) => return Assessment::Unusable(reason),
+            other => return other,
         };
         let seen = state.scores.n_rows(1);
         if seen + 1 < self.n_scores {
@@ -506,13 +506,9 @@ impl<M: AnomalyDetector> OnlineModel for SmoothedDetector<M> {
     }
 
     fn assess(&self, state: &Self::State, x: FeatureView<'_>) -> Result<Assessment<AnomalyScore>> {
-        Ok(match self.mean_row(state, x)? {
-            Assessment::Ready(mean) => {
-                let inner = self.inner.assess(&state.inner, view(self.inner.schema(), &mean, x)?)?;
-                self.outcome(state, inner)
-            }
-            Assessment::Warmup { seen, needed } => Assessment::Warmup { seen, needed },
-            Assessment::Unusable(reason) => Assessment::Unusable(reason),
+        self.mean_row(state, x)?.and_then(|mean| {
+            let inner = self.inner.assess(&state.inner, view(self.inner.schema(), &mean, x)?)?;
+            Ok(self.outcome(state, inner))
         })
     }
 
@@ -521,20 +517,16 @@ impl<M: AnomalyDetector> OnlineModel for SmoothedDetector<M> {
     }
 
     fn step(&self, state: &mut Self::State, x: FeatureView<'_>) -> Result<Assessment<AnomalyScore>> {
-        let outcome = match self.mean_row(state, x)? {
-            Assessment::Ready(mean) => {
-                let inner = self
-                    .inner
-                    .step(&mut state.inner, view(self.inner.schema(), &mean, x)?)?;
-                let outcome = self.outcome(state, inner);
-                if let Assessment::Ready(score) = inner {
-                    state.scores.push(&[score.value], self.n_scores - 1);
-                }
-                outcome
+        let outcome = self.mean_row(state, x)?.and_then(|mean| {
+            let inner = self
+                .inner
+                .step(&mut state.inner, view(self.inner.schema(), &mean, x)?)?;
+            let outcome = self.outcome(state, inner);
+            if let Assessment::Ready(score) = inner {
+                state.scores.push(&[score.value], self.n_scores - 1);
             }
-            Assessment::Warmup { seen, needed } => Assessment::Warmup { seen, needed },
-            Assessment::Unusable(reason) => Assessment::Unusable(reason),
-        };
+            Ok(outcome)
+        })?;
         if !matches!(outcome, Assessment::Unusable(_)) {
             state.rows.push(x.values(), self.n_rows - 1);
         }

@@ -35,6 +35,21 @@ impl<T> Assessment<T> {
         }
     }
 
+    /// What `f` makes of the result, where there is one; otherwise the same outcome.
+    pub(crate) fn and_then<U>(self, f: impl FnOnce(T) -> Result<Assessment<U>>) -> Result<Assessment<U>> {
+        Ok(match self {
+            Self::Ready(t) => f(t)?,
+            Self::Warmup { seen, needed } => Assessment::Warmup { seen, needed },
+            Self::Unusable(reason) => Assessment::Unusable(reason),
+            Self::NoPrognosis(reason) => Assessment::NoPrognosis(reason),
+        })
+    }
+
+    /// The same outcome with its result mapped by what may fail.
+    pub(crate) fn try_map<U>(self, f: impl FnOnce(T) -> Result<U>) -> Result<Assessment<U>> {
+        self.and_then(|t| f(t).map(Assessment::Ready))
+    }
+
     /// The same outcome with its result mapped.
     pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Assessment<U> {
         match self {

@@ -1,9 +1,8 @@
 //! Fitting the chain.
 
 use super::{
-    Pipeline, PipelineParams, RulParams,
+    Pipeline, PipelineParams,
     front::{FrontEnd, Specs},
-    kinds::RulModel,
     one_sided::OneSided,
 };
 use crate::{
@@ -14,7 +13,7 @@ use crate::{
     model::AssetFolds,
     preprocess::RegimeNormalizer,
     quantity::{LifeUnit, Timestamp},
-    rul::{BinnedIntervals, CalibrationRow, LabelSettings, RulLabels},
+    rul::{AnyRul, AnyRulParams, AnyUncalibrated, BinnedIntervals, CalibrationRow, LabelSettings, RulLabels},
     signal::{AssetHistory, EndOfLife, FleetHistory},
 };
 use ndarray::Array2;
@@ -81,10 +80,11 @@ impl PipelineParams {
         };
         let all: Vec<&AssetHistory> = fleet.assets().iter().collect();
         let labelled: Vec<&AssetHistory> = all.iter().copied().filter(|a| a.end() != EndOfLife::Unknown).collect();
-        let n_folds = match &self.rul {
-            Some(rul) => rul.labels()?.n_folds,
-            None => 0,
+        let held_out = match &self.rul {
+            Some(rul) => rul.labels()?,
+            None => None,
         };
+        let n_folds = held_out.map_or(0, |settings| settings.n_folds);
         let total = n_folds as u32 + 2 + u32::from(self.rul.is_some());
         let mut done = 0;
         let mut tell = |stage| {
@@ -92,28 +92,28 @@ impl PipelineParams {
             done += 1;
         };
         let mut metrics = BTreeMap::new();
-        let intervals = match &self.rul {
-            Some(rul) => Some(job.intervals(rul, &labelled, &mut metrics, &mut tell)?),
-            None => None,
+        let intervals = match (&self.rul, held_out) {
+            (Some(rul), Some(settings)) => Some(job.intervals((rul, settings), &labelled, &mut metrics, &mut tell)?),
+            _ => None,
         };
         tell("features");
         let front = job.front(&all)?;
+        if self.rul.is_some() {
+            tell("remaining life");
+        }
         let rul = match (&self.rul, intervals) {
             (Some(rul), Some(intervals)) => {
                 let (table, labels) = job.labelled_table(&front, &labelled)?;
-                tell("remaining life");
-                Some(rul.fit_point(&table, &labels, false)?.with_intervals(intervals)?)
+                Some(rul.fit_point(&table, &labels, false)?.calibrated(intervals)?)
             }
+            (Some(rul), None) => Some(job.followed(rul, &front, &all)?),
             _ => None,
         };
         tell("detector");
         let healthy = job.healthy_table(&front, &all)?;
         let one_sided = OneSided::fit(&self.one_sided, &healthy)?;
         let detector = self.detector.fit(healthy)?;
-        let seed = match &self.rul {
-            Some(rul) => Some(rul.labels()?.seed.0),
-            None => None,
-        };
+        let seed = held_out.map(|settings| settings.seed.0);
         let provenance = Provenance {
             parameters: self.described(),
             seed,
@@ -199,12 +199,11 @@ impl Job<'_> {
     /// Intervals from assets held out of the whole chain.
     fn intervals(
         &self,
-        rul: &RulParams,
+        (rul, settings): (&AnyRulParams, &LabelSettings),
         assets: &[&AssetHistory],
         metrics: &mut BTreeMap<String, f64>,
         tell: &mut impl FnMut(&'static str),
     ) -> Result<BinnedIntervals> {
-        let settings = rul.labels()?;
         let folds = AssetFolds::new(assets.len(), settings.n_folds, settings.seed)
             .map_err(|e| e.context("assets of known end of life"))?;
         let stride = self.stride(assets);
@@ -237,7 +236,7 @@ impl Job<'_> {
     fn held_out_rows(
         &self,
         front: &FrontEnd,
-        model: &RulModel,
+        model: &AnyUncalibrated,
         settings: &LabelSettings,
         (number, asset): (u32, &AssetHistory),
         stride: usize,
@@ -322,13 +321,14 @@ impl Job<'_> {
             return Ok((0..n).collect());
         };
         let settings = rul.labels()?;
+        let capped = |life: f64| settings.map_or(life, |s| s.capped(life));
         let correlation = |c: usize| {
             let (mut count, mut sx, mut sy, mut sxx, mut syy, mut sxy) = (0.0f64, 0.0, 0.0, 0.0, 0.0, 0.0);
             for row in rows.labelled() {
                 if let (Some(rul), x) = (row.rul, row.sensors[c])
                     && x.is_finite()
                 {
-                    let y = settings.capped(rul);
+                    let y = capped(rul);
                     count += 1.0;
                     sx += x;
                     sy += y;
@@ -399,6 +399,27 @@ impl Job<'_> {
             "rows with known remaining life",
         )?;
         Ok((table, RulLabels::new(rul, self.unit)?))
+    }
+
+    /// A regressor that follows each machine, fitted on every row; lives of unknown end are known to be longer than recorded.
+    fn followed(&self, rul: &AnyRulParams, front: &FrontEnd, assets: &[&AssetHistory]) -> Result<AnyRul> {
+        let (mut values, mut number, mut times) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut lives, mut censored, mut n_used) = (Vec::new(), Vec::new(), 0);
+        for asset in assets {
+            let last = asset.times()[asset.n_rows() - 1];
+            let known = asset.rul(self.unit);
+            let before = lives.len();
+            self.each_row(front, asset, |i, time, features, _| {
+                values.extend_from_slice(features);
+                number.push(n_used);
+                times.push(time);
+                lives.push(known.as_ref().map_or_else(|| self.unit.between(time, last), |k| k[i]));
+                censored.push(known.is_none());
+            })?;
+            n_used += u32::from(lives.len() > before);
+        }
+        let table = table_of(front.features.schema(), values, number, "usable rows")?.at(times)?;
+        rul.fit(table, RulLabels::censored(lives, censored, self.unit)?)
     }
 
     fn healthy_table(&self, front: &FrontEnd, assets: &[&AssetHistory]) -> Result<FeatureTable> {

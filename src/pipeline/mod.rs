@@ -20,7 +20,7 @@ mod run;
 
 pub use cross_validation::{CrossValidation, HeldOutRow};
 pub use fit::Progress;
-pub use kinds::{ChainDetectorParams, RulParams};
+pub use kinds::ChainDetectorParams;
 pub use params::PipelineParams;
 pub use persist::PipelineRecord;
 pub use run::{PipelineScratch, PipelineState};
@@ -32,9 +32,10 @@ use crate::{
     features::{FeatureSchema, WaveformExtractor},
     model::PersistentModel,
     quantity::LifeUnit,
+    rul::AnyRul,
 };
 use front::FrontEnd;
-use kinds::{ChainDetector, RulModel};
+use kinds::ChainDetector;
 use one_sided::OneSided;
 use std::{path::Path, sync::Arc};
 
@@ -76,7 +77,7 @@ pub struct Pipeline {
     extractor: Option<WaveformExtractor>,
     front: FrontEnd,
     detector: ChainDetector,
-    rul: Option<RulModel>,
+    rul: Option<AnyRul>,
     alarm: AlarmPolicy,
     one_sided: Option<OneSided>,
     provenance: Provenance,

@@ -1,6 +1,6 @@
 //! The unfitted chain.
 
-use super::{ChainDetectorParams, RulParams};
+use super::ChainDetectorParams;
 use crate::{
     decision::{AlarmPolicy, Direction},
     detect::PcaDetector,
@@ -8,6 +8,7 @@ use crate::{
     error::{Error, Result},
     features::{TelemetrySpec, WaveformExtractor, telemetry},
     preprocess::Regimes,
+    rul::AnyRulParams,
 };
 
 /// Parts and settings of a chain, not yet fitted: see [`Pipeline`](super::Pipeline).
@@ -20,7 +21,7 @@ pub struct PipelineParams {
     pub(super) detector: ChainDetectorParams,
     pub(super) detector_features: TelemetrySpec,
     pub(super) healthy_share: f64,
-    pub(super) rul: Option<RulParams>,
+    pub(super) rul: Option<AnyRulParams>,
     pub(super) min_label_correlation: f64,
     pub(super) training_rows: usize,
     pub(super) alarm: AlarmPolicy,
@@ -100,7 +101,7 @@ impl PipelineParams {
 
     /// The regressor of remaining life. Needs recorded lives.
     #[must_use]
-    pub fn rul(mut self, rul: impl Into<RulParams>) -> Self {
+    pub fn rul(mut self, rul: impl Into<AnyRulParams>) -> Self {
         self.rul = Some(rul.into());
         self
     }
@@ -164,7 +165,7 @@ impl PipelineParams {
             ));
         }
         self.detector.check()?;
-        self.rul.as_ref().map_or(Ok(()), RulParams::check)?;
+        self.rul.as_ref().map_or(Ok(()), AnyRulParams::check)?;
         if !(self.healthy_share > 0.0 && self.healthy_share <= 1.0) {
             return Err(Error::parameter(
                 "healthy_share",

@@ -3,7 +3,7 @@
 use super::{
     Pipeline,
     front::{FrontEnd, FrontEndRecord},
-    kinds::{ChainDetector, RulModel, RulRecord},
+    kinds::ChainDetector,
     one_sided::OneSided,
 };
 use crate::{
@@ -12,8 +12,9 @@ use crate::{
     envelope::{Fingerprint, Provenance},
     error::{Error, Result},
     features::{FeatureExtractor, WaveformExtractor},
-    model::PersistentModel,
+    model::{OnlineModel, PersistentModel},
     quantity::LifeUnit,
+    rul::{AnyRul, AnyRulRecord},
 };
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +29,7 @@ pub struct PipelineRecord {
     /// The detector where it is a fusion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     fused: Option<FusionRecord>,
-    rul: Option<RulRecord>,
+    rul: Option<AnyRulRecord>,
     alarm: AlarmPolicy,
     /// Not written where there is none, so that such a chain keeps its bytes and its fingerprint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -53,7 +54,7 @@ impl PersistentModel for Pipeline {
             front: self.front.to_record(),
             detector,
             fused,
-            rul: self.rul.as_ref().map(RulModel::to_record),
+            rul: self.rul.as_ref().map(AnyRul::to_record),
             alarm: self.alarm,
             one_sided: self.one_sided.clone(),
         }
@@ -69,7 +70,7 @@ impl PersistentModel for Pipeline {
         if detector.schema() != front.detector_features.schema() {
             return broken("expected a detector of the front end's features");
         }
-        let rul = r.rul.map(RulModel::from_record).transpose()?;
+        let rul = r.rul.map(AnyRul::from_record).transpose()?;
         if rul.as_ref().is_some_and(|m| m.schema() != front.features.schema()) {
             return broken("expected a regressor of the front end's features");
         }

@@ -13,8 +13,9 @@ use crate::{
     envelope::Fingerprint,
     error::{Error, Result},
     features::{FeatureSchema, FeatureView},
-    model::{Assessment, OnlineModel, UnusableReason},
+    model::{Assessment, OnlineModel, RulDistribution, UnusableReason},
     quantity::Timestamp,
+    rul::{AnyRul, AnyRulState},
     signal::AssetHistory,
 };
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,9 @@ pub struct PipelineState {
     front: FrontState,
     detector: ChainDetectorState,
     alarm: AlarmState,
+    /// Where the regressor remembers. Not written where it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rul: Option<Box<AnyRulState>>,
 }
 
 impl PipelineState {
@@ -88,10 +92,36 @@ impl Pipeline {
         }
     }
 
+    /// The whole distribution of remaining life after the row last stepped into `state` with these buffers: any interval,
+    /// the cost of waiting. `None` for a chain without a regressor, or where that row could not be used.
+    ///
+    /// # Errors
+    /// `StateMismatch` for a state or scratch of another chain.
+    pub fn remaining_life(
+        &self,
+        state: &PipelineState,
+        scratch: &PipelineScratch,
+    ) -> Result<Option<Assessment<RulDistribution>>> {
+        self.check_state(state)?;
+        if scratch.model != self.fingerprint {
+            return Err(Error::state(
+                "scratch",
+                format!("one of model {}", self.fingerprint),
+                format!("one of {}", scratch.model),
+            ));
+        }
+        let (Some(model), Some(features)) = (&self.rul, scratch.features()) else {
+            return Ok(None);
+        };
+        let x = FeatureView::new(self.front.features.schema(), features)?;
+        model.standing(state.rul.as_deref(), x).map(Some)
+    }
+
     /// The state of a machine whose life began at `born`, before its first row: age counts from there.
     pub fn new_state_since(&self, born: Timestamp) -> PipelineState {
         PipelineState {
             born: Some(born),
+            rul: self.following().map(|m| Box::new(m.new_state_since(born))),
             ..self.new_state()
         }
     }
@@ -137,11 +167,11 @@ impl Pipeline {
         scratch.has_features = true;
         state.born = Some(born);
         state.last = Some(time);
-        let rul = match &self.rul {
-            Some(model) => model
-                .assess(FeatureView::new(self.front.features.schema(), &scratch.front.features)?)?
-                .ready(),
-            None => None,
+        let features = FeatureView::new(self.front.features.schema(), &scratch.front.features)?.at(time);
+        let rul = match (&self.rul, &mut state.rul) {
+            (Some(model), Some(memory)) => model.step(memory, features)?.ready(),
+            (Some(model), None) => model.assess_stateless(features)?.ready(),
+            (None, _) => None,
         };
         // What cannot be computed yet counts as zero, the mean over whole training lives; no alarm is built on such rows
         // unless a sensor has shown nothing at all.
@@ -224,14 +254,22 @@ impl Pipeline {
     }
 
     fn check_state(&self, state: &PipelineState) -> Result<()> {
-        match state.model == self.fingerprint {
-            true => Ok(()),
-            false => Err(Error::state(
+        if state.model != self.fingerprint {
+            return Err(Error::state(
                 "state",
                 format!("one of model {}", self.fingerprint),
                 format!("one of {}", state.model),
-            )),
+            ));
         }
+        match &self.rul {
+            Some(model) => model.expect_state(state.rul.as_deref()),
+            None => Ok(()),
+        }
+    }
+
+    /// The regressor, where it remembers.
+    fn following(&self) -> Option<&AnyRul> {
+        self.rul.as_ref().filter(|m| !m.is_stateless())
     }
 
     /// The channels that raised the score most.
@@ -301,6 +339,7 @@ impl OnlineModel for Pipeline {
             front: self.front.new_state(),
             detector: self.detector.new_state(),
             alarm: self.alarm.new_state(),
+            rul: self.following().map(|m| Box::new(m.new_state())),
         }
     }
 

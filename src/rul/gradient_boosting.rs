@@ -1,36 +1,17 @@
 //! Gradient-boosted histogram trees.
 
 use super::{
-    BinnedIntervals, LabelSettings, PointRegressor, RulLabels, check_schema, estimate,
     forest::{Forest, ForestRecord},
     histogram_trees::{Binned, Grower, MAX_BINS, MAX_ROWS, TreeSettings},
-    no_fingerprint, too_many_missing,
+    row_regressor::{LabelledRows, PointModel, RowRegressor, RowRegressorParams, RulAlgorithm},
 };
 use crate::{
-    envelope::Fingerprint,
     error::{Error, Result},
-    features::{FeatureSchema, FeatureTable, FeatureView},
-    model::{Assessment, OnlineModel, PersistentModel, RulDistribution, RulEstimate, RulRegressor, fingerprint_of},
-    quantity::{LifeUnit, Seed},
+    quantity::Seed,
 };
-use linfa::{DatasetBase, ParamGuard, traits::Fit};
 use rand::SeedableRng;
 use rand_xoshiro::Xoshiro256Plus;
 use serde::{Deserialize, Serialize};
-
-/// Parameters of [`GradientBoosting`], not yet checked.
-#[derive(Clone, Debug, PartialEq)]
-pub struct GradientBoostingParams(GradientBoostingValidParams);
-
-/// Checked parameters of [`GradientBoosting`].
-#[derive(Clone, Debug, PartialEq)]
-pub struct GradientBoostingValidParams {
-    labels: LabelSettings,
-    n_trees: usize,
-    n_ensembles: usize,
-    n_bins: usize,
-    tree: TreeSettings,
-}
 
 /// Remaining useful life by gradient-boosted regression trees on binned features (Friedman 2001,
 /// doi 10.1214/aos/1013203451; histograms and best-first growth as in LightGBM, Ke et al. 2017).
@@ -40,7 +21,8 @@ pub struct GradientBoostingValidParams {
 /// chosen by `GL^2/(nL + l2) + GR^2/(nR + l2)`; a leaf gives `learning_rate G/(n + l2)`. Gradients are rounded to 22 bits
 /// and summed as whole numbers, so a model does not depend on the order of summation.
 ///
-/// Intervals come from out-of-fold residuals in bins of the prediction, folds by asset: see [`BinnedIntervals`].
+/// Intervals come from out-of-fold residuals in bins of the prediction, folds by asset: see
+/// [`BinnedIntervals`](super::BinnedIntervals).
 ///
 /// NaN is a value of its own: each split learns the side it goes to. A row with more than three quarters of its features missing,
 /// or an infinite one, is unusable. Fitting costs `O(n_trees n_rows n_features log(max_leaves))` at worst, plus as much for
@@ -64,35 +46,23 @@ pub struct GradientBoostingValidParams {
 /// assert!((estimate.rul - 39.0).abs() < 3.0);
 /// # Ok::<(), prognos::Error>(())
 /// ```
-#[derive(Clone, Debug)]
-pub struct GradientBoosting {
-    schema: FeatureSchema,
-    fingerprint: Fingerprint,
-    base: f64,
-    forest: Forest,
-    cap: Option<f64>,
-    unit: LifeUnit,
-    intervals: Option<BinnedIntervals>,
+pub type GradientBoosting = RowRegressor<BoostedTrees>;
+
+/// Parameters of [`GradientBoosting`].
+pub type GradientBoostingParams = RowRegressorParams<GradientBoostingSettings>;
+
+/// How [`GradientBoosting`] is fitted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GradientBoostingSettings {
+    n_trees: usize,
+    n_ensembles: usize,
+    n_bins: usize,
+    tree: TreeSettings,
 }
 
-/// [`GradientBoosting`] as it is written to files.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct GradientBoostingRecord {
-    schema: FeatureSchema,
-    base: f64,
-    forest: ForestRecord,
-    cap: Option<f64>,
-    unit: LifeUnit,
-    intervals: Option<BinnedIntervals>,
-}
-
-impl GradientBoosting {
-    /// Parameters that fit fleets of some ten thousand rows: 350 trees of 15 leaves, learning rate 0.05, 40% of the
-    /// columns and 60% of the rows a tree, at least 40 rows a leaf, `l2` 2, 63 bins, three ensembles, 90% intervals from
-    /// five folds, no cap.
-    pub fn params() -> GradientBoostingParams {
-        GradientBoostingParams(GradientBoostingValidParams {
-            labels: LabelSettings::default(),
+impl Default for GradientBoostingSettings {
+    fn default() -> Self {
+        Self {
             n_trees: 350,
             n_ensembles: 3,
             n_bins: 63,
@@ -104,125 +74,98 @@ impl GradientBoosting {
                 row_fraction: 0.6,
                 column_fraction: 0.4,
             },
-        })
+        }
+    }
+}
+
+/// The fitted half of [`GradientBoosting`]: a base and trees to add to it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BoostedTrees {
+    base: f64,
+    forest: Forest,
+}
+
+/// [`BoostedTrees`] as they are written to files.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BoostedTreesRecord {
+    base: f64,
+    forest: ForestRecord,
+}
+
+impl GradientBoosting {
+    /// Parameters that fit fleets of some ten thousand rows: 350 trees of 15 leaves, learning rate 0.05, 40% of the
+    /// columns and 60% of the rows a tree, at least 40 rows a leaf, `l2` 2, 63 bins, three ensembles, 90% intervals from
+    /// five folds, no cap.
+    pub fn params() -> GradientBoostingParams {
+        GradientBoostingParams::default()
     }
 
     /// Trees of all ensembles together.
     pub fn n_trees(&self) -> usize {
-        self.forest.n_trees()
-    }
-
-    fn point(&self, row: &[f64]) -> f64 {
-        let sum = self.base + self.forest.sum(row);
-        sum.clamp(0.0, self.cap.unwrap_or(f64::MAX))
-    }
-
-    fn finished(mut self) -> Result<Self> {
-        self.fingerprint = fingerprint_of(Self::KIND, &self.to_persisted())?;
-        Ok(self)
+        self.point_model().forest.n_trees()
     }
 }
 
 impl GradientBoostingParams {
-    /// Learns remaining lives above `cap`, in life units, as `cap`.
-    #[must_use]
-    pub fn label_cap(mut self, cap: f64) -> Self {
-        self.0.labels.cap = Some(cap);
-        self
-    }
-
-    /// Nominal level of the interval.
-    #[must_use]
-    pub fn interval(mut self, level: f64) -> Self {
-        self.0.labels.level = level;
-        self
-    }
-
-    /// Folds by asset behind the interval.
-    #[must_use]
-    pub fn n_folds(mut self, n: usize) -> Self {
-        self.0.labels.n_folds = n;
-        self
-    }
-
-    /// Seed of rows, columns and folds.
-    #[must_use]
-    pub fn seed(mut self, seed: Seed) -> Self {
-        self.0.labels.seed = seed;
-        self
-    }
-
     /// Trees in an ensemble.
     #[must_use]
-    pub fn n_trees(mut self, n: usize) -> Self {
-        self.0.n_trees = n;
-        self
+    pub fn n_trees(self, n: usize) -> Self {
+        self.with(|s| s.n_trees = n)
     }
 
     /// Seeded ensembles whose mean is the estimate.
     #[must_use]
-    pub fn n_ensembles(mut self, n: usize) -> Self {
-        self.0.n_ensembles = n;
-        self
+    pub fn n_ensembles(self, n: usize) -> Self {
+        self.with(|s| s.n_ensembles = n)
     }
 
     /// Bins a feature, missing values not counted: 2..=255.
     #[must_use]
-    pub fn n_bins(mut self, n: usize) -> Self {
-        self.0.n_bins = n;
-        self
+    pub fn n_bins(self, n: usize) -> Self {
+        self.with(|s| s.n_bins = n)
     }
 
     /// Leaves of a tree at most: 2..=1024.
     #[must_use]
-    pub fn max_leaves(mut self, n: usize) -> Self {
-        self.0.tree.max_leaves = n;
-        self
+    pub fn max_leaves(self, n: usize) -> Self {
+        self.with(|s| s.tree.max_leaves = n)
     }
 
     /// Rows in a leaf at least.
     #[must_use]
-    pub fn min_leaf_rows(mut self, n: usize) -> Self {
-        self.0.tree.min_leaf_rows = n;
-        self
+    pub fn min_leaf_rows(self, n: usize) -> Self {
+        self.with(|s| s.tree.min_leaf_rows = n)
     }
 
     /// Penalty on squared leaf values.
     #[must_use]
-    pub fn l2(mut self, l2: f64) -> Self {
-        self.0.tree.l2 = l2;
-        self
+    pub fn l2(self, l2: f64) -> Self {
+        self.with(|s| s.tree.l2 = l2)
     }
 
     /// Share of a tree's values that is taken.
     #[must_use]
-    pub fn learning_rate(mut self, rate: f64) -> Self {
-        self.0.tree.learning_rate = rate;
-        self
+    pub fn learning_rate(self, rate: f64) -> Self {
+        self.with(|s| s.tree.learning_rate = rate)
     }
 
     /// Share of the rows each tree sees.
     #[must_use]
-    pub fn row_fraction(mut self, fraction: f64) -> Self {
-        self.0.tree.row_fraction = fraction;
-        self
+    pub fn row_fraction(self, fraction: f64) -> Self {
+        self.with(|s| s.tree.row_fraction = fraction)
     }
 
     /// Share of the columns each tree sees.
     #[must_use]
-    pub fn column_fraction(mut self, fraction: f64) -> Self {
-        self.0.tree.column_fraction = fraction;
-        self
+    pub fn column_fraction(self, fraction: f64) -> Self {
+        self.with(|s| s.tree.column_fraction = fraction)
     }
 }
 
-impl ParamGuard for GradientBoostingParams {
-    type Checked = GradientBoostingValidParams;
-    type Error = Error;
+impl RulAlgorithm for GradientBoostingSettings {
+    type Point = BoostedTrees;
 
-    fn check_ref(&self) -> Result<&GradientBoostingValidParams> {
-        let p = &self.0;
-        p.labels.check()?;
+    fn check(&self) -> Result<()> {
         let count = |name: &str, value: usize, low: usize, high: usize| {
             if (low..=high).contains(&value) {
                 Ok(())
@@ -230,79 +173,49 @@ impl ParamGuard for GradientBoostingParams {
                 Err(Error::parameter(name, format!("{low}..={high}"), value))
             }
         };
-        count("n_trees", p.n_trees, 1, 100_000)?;
-        count("n_ensembles", p.n_ensembles, 1, 1_000)?;
-        count("n_bins", p.n_bins, 2, MAX_BINS)?;
-        count("max_leaves", p.tree.max_leaves, 2, 1024)?;
-        count("min_leaf_rows", p.tree.min_leaf_rows, 1, MAX_ROWS)?;
+        count("n_trees", self.n_trees, 1, 100_000)?;
+        count("n_ensembles", self.n_ensembles, 1, 1_000)?;
+        count("n_bins", self.n_bins, 2, MAX_BINS)?;
+        count("max_leaves", self.tree.max_leaves, 2, 1024)?;
+        count("min_leaf_rows", self.tree.min_leaf_rows, 1, MAX_ROWS)?;
         for (name, value) in [
-            ("row_fraction", p.tree.row_fraction),
-            ("column_fraction", p.tree.column_fraction),
+            ("row_fraction", self.tree.row_fraction),
+            ("column_fraction", self.tree.column_fraction),
         ] {
             if !(value > 0.0 && value <= 1.0) {
                 return Err(Error::parameter(name, "above 0 and at most 1", value));
             }
         }
-        if !(p.tree.learning_rate > 0.0 && p.tree.learning_rate <= 1.0) {
+        if !(self.tree.learning_rate > 0.0 && self.tree.learning_rate <= 1.0) {
             return Err(Error::parameter(
                 "learning_rate",
                 "above 0 and at most 1",
-                p.tree.learning_rate,
+                self.tree.learning_rate,
             ));
         }
-        if !(p.tree.l2.is_finite() && p.tree.l2 >= 0.0) {
-            return Err(Error::parameter("l2", "finite and not negative", p.tree.l2));
+        if !(self.tree.l2.is_finite() && self.tree.l2 >= 0.0) {
+            return Err(Error::parameter("l2", "finite and not negative", self.tree.l2));
         }
-        Ok(p)
+        Ok(())
     }
 
-    fn check(self) -> Result<GradientBoostingValidParams> {
-        self.check_ref()?;
-        Ok(self.0)
-    }
-}
-
-impl PointRegressor for GradientBoostingValidParams {
-    type Final = GradientBoosting;
-
-    fn labels(&self) -> &LabelSettings {
-        &self.labels
-    }
-
-    fn fit_point(&self, table: &FeatureTable, labels: &RulLabels, held_out: bool) -> Result<GradientBoosting> {
+    fn fit(&self, rows: LabelledRows<'_>, seed: Seed) -> Result<BoostedTrees> {
+        let (table, target) = (rows.table, rows.lives);
         let n_rows = table.n_rows();
-        if labels.rul().len() != n_rows {
-            return Err(Error::input(
-                "labels",
-                format!("{n_rows}, one a row"),
-                labels.rul().len(),
-            ));
-        }
         if n_rows > MAX_ROWS {
             return Err(Error::input("training rows", format!("at most {MAX_ROWS}"), n_rows));
         }
-        if let Some((i, v)) = table.values().iter().enumerate().find(|(_, v)| v.is_infinite()) {
-            let (row, column) = (i / table.schema().len(), i % table.schema().len());
-            let name = &table.schema().features()[column].name;
-            return Err(Error::input(
-                &format!("row {row}, feature `{name}`"),
-                "finite or NaN",
-                v,
-            ));
-        }
-        let target: Vec<f64> = labels.rul().iter().map(|r| self.labels.capped(*r)).collect();
         let base = target.iter().sum::<f64>() / n_rows as f64;
         let binned = Binned::new(table.schema().len(), self.n_bins, table.rows());
         let mut grower = Grower::new(&binned, self.tree);
-        let n_ensembles = if held_out { 1 } else { self.n_ensembles };
         let mut forest = Forest::default();
         let (mut fitted, mut residual) = (vec![0.0; n_rows], vec![0.0; n_rows]);
-        for e in 0..n_ensembles {
-            let mut rng = Xoshiro256Plus::seed_from_u64(self.labels.seed.part(e as u64).0);
+        for e in 0..self.n_ensembles {
+            let mut rng = Xoshiro256Plus::seed_from_u64(seed.part(e as u64).0);
             let mut ensemble = Forest::default();
             fitted.fill(base);
             for _ in 0..self.n_trees {
-                for ((r, y), f) in residual.iter_mut().zip(&target).zip(&fitted) {
+                for ((r, y), f) in residual.iter_mut().zip(target).zip(&fitted) {
                     *r = y - f;
                 }
                 if !grower.grow(&residual, &mut fitted, &mut rng, &mut ensemble) {
@@ -311,112 +224,41 @@ impl PointRegressor for GradientBoostingValidParams {
             }
             forest.extend(ensemble);
         }
-        forest.scale(1.0 / n_ensembles as f64);
-        Ok(GradientBoosting {
-            schema: table.schema().clone(),
-            fingerprint: no_fingerprint(),
-            base,
-            forest,
-            cap: self.labels.cap,
-            unit: labels.unit(),
-            intervals: None,
-        })
+        forest.scale(1.0 / self.n_ensembles as f64);
+        Ok(BoostedTrees { base, forest })
     }
 
-    fn predict(model: &GradientBoosting, row: &[f64]) -> f64 {
-        model.point(row)
-    }
-
-    fn with_intervals(model: GradientBoosting, intervals: BinnedIntervals) -> Result<GradientBoosting> {
-        GradientBoosting {
-            intervals: Some(intervals),
-            ..model
-        }
-        .finished()
-    }
-}
-
-impl Fit<FeatureTable, RulLabels, Error> for GradientBoostingValidParams {
-    type Object = GradientBoosting;
-
-    fn fit(&self, dataset: &DatasetBase<FeatureTable, RulLabels>) -> Result<GradientBoosting> {
-        self.fit_with_intervals(&dataset.records, &dataset.targets)
-    }
-}
-
-impl OnlineModel for GradientBoosting {
-    type State = ();
-    type Output = RulEstimate;
-
-    fn schema(&self) -> &FeatureSchema {
-        &self.schema
-    }
-
-    fn fingerprint(&self) -> Fingerprint {
-        self.fingerprint
-    }
-
-    fn new_state(&self) {}
-
-    fn assess(&self, (): &(), x: FeatureView<'_>) -> Result<Assessment<RulEstimate>> {
-        check_schema(&self.schema, &x)?;
-        match (too_many_missing(x.values()), &self.intervals) {
-            (Some(reason), _) => Ok(Assessment::Unusable(reason)),
-            (None, Some(intervals)) => estimate(self.point(x.values()), self.cap, self.unit, intervals),
-            (None, None) => Err(Error::insufficient("gradient boosting", "intervals", "none")),
-        }
-    }
-
-    fn update(&self, (): &mut (), x: FeatureView<'_>) -> Result<()> {
-        check_schema(&self.schema, &x)
-    }
-}
-
-impl RulRegressor for GradientBoosting {
-    fn distribution(&self, (): &(), x: FeatureView<'_>) -> Result<Assessment<RulDistribution>> {
-        check_schema(&self.schema, &x)?;
-        match (too_many_missing(x.values()), &self.intervals) {
-            (Some(reason), _) => Ok(Assessment::Unusable(reason)),
-            (None, Some(intervals)) => intervals
-                .distribution(self.point(x.values()), self.cap, self.unit)
-                .map(Assessment::Ready),
-            (None, None) => Err(Error::insufficient("gradient boosting", "intervals", "none")),
+    /// One ensemble.
+    fn for_held_out(&self) -> Self {
+        Self {
+            n_ensembles: 1,
+            ..self.clone()
         }
     }
 }
 
-impl PersistentModel for GradientBoosting {
+impl PointModel for BoostedTrees {
     const KIND: &'static str = "rul.gradient_boosting";
-    const KIND_VERSION: u32 = 1;
-    type Persisted = GradientBoostingRecord;
+    type Record = BoostedTreesRecord;
 
-    fn to_persisted(&self) -> GradientBoostingRecord {
-        GradientBoostingRecord {
-            schema: self.schema.clone(),
+    fn predict(&self, row: &[f64]) -> f64 {
+        self.base + self.forest.sum(row)
+    }
+
+    fn to_record(&self) -> BoostedTreesRecord {
+        BoostedTreesRecord {
             base: self.base,
             forest: self.forest.to_record(),
-            cap: self.cap,
-            unit: self.unit,
-            intervals: self.intervals.clone(),
         }
     }
 
-    fn from_persisted(r: GradientBoostingRecord) -> Result<Self> {
-        if !r.base.is_finite() || r.cap.is_some_and(|c| !(c.is_finite() && c > 0.0)) || r.intervals.is_none() {
-            return Err(Error::persistence(
-                "gradient boosting: expected a finite base, a cap above 0 and intervals",
-            ));
+    fn from_record(r: BoostedTreesRecord, n_features: usize) -> Result<Self> {
+        if !r.base.is_finite() {
+            return Err(Error::persistence("gradient boosting: expected a finite base"));
         }
-        let forest = Forest::from_record(r.forest, r.schema.len())?;
-        Self {
-            schema: r.schema,
-            fingerprint: no_fingerprint(),
+        Ok(Self {
             base: r.base,
-            forest,
-            cap: r.cap,
-            unit: r.unit,
-            intervals: r.intervals,
-        }
-        .finished()
+            forest: Forest::from_record(r.forest, n_features)?,
+        })
     }
 }
