@@ -11,6 +11,7 @@ mod filters;
 mod orders;
 mod regression;
 mod rolling;
+mod rul_metrics;
 mod selection;
 mod spectrum;
 mod tail;

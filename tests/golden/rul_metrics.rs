@@ -60,7 +60,7 @@ struct Track {
 }
 
 fn golden() -> Golden {
-    serde_json::from_str(include_str!("golden/rul_metrics.json")).unwrap()
+    serde_json::from_str(include_str!("rul_metrics.json")).unwrap()
 }
 
 fn distributions(g: &Golden) -> Vec<RulDistribution> {
