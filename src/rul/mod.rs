@@ -4,6 +4,7 @@
 //! shows nothing of how long it will live, so remaining lives above the cap are all learned as the cap (Heimes 2008,
 //! doi 10.1109/PHM.2008.4711422), and an estimate at the cap means "at least".
 
+pub mod filter;
 mod forest;
 mod gradient_boosting;
 mod histogram_trees;
