@@ -228,7 +228,7 @@ impl<M: StateModel> ParticleFilter<M> {
                 n_particles,
             ));
         }
-        let Some(root) = prior.root() else {
+        let Some(root) = prior.root().filter(|_| !prior.diverged) else {
             return Err(Error::parameter("prior", "a distribution", "one that has diverged"));
         };
         Ok(Self {
@@ -467,5 +467,148 @@ fn systematic(weights: &[f64], u: f64, mut keep: impl FnMut(usize)) {
             sum += weights[i] * n as f64;
         }
         keep(i);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ErrorKind, rul::filter::BearingWear};
+    use proptest::prelude::*;
+
+    fn filter(n: usize) -> ParticleFilter<BearingWear> {
+        let prior = GaussianBelief::independent(&[0.0, 0.02], &[0.1, 0.01]).unwrap();
+        ParticleFilter::new(BearingWear::new(10.0).unwrap(), prior, n, Seed(1)).unwrap()
+    }
+
+    proptest! {
+        /// Of n particles, the one with weight w is kept floor(n w) or ceil(n w) times.
+        #[test]
+        fn systematic_resampling_keeps_each_particle_its_share(raw in proptest::collection::vec(0.0..1.0f64, 1..200), u in 0.0..1.0f64) {
+            let total: f64 = raw.iter().sum();
+            prop_assume!(total > 1e-3);
+            let weights: Vec<f64> = raw.iter().map(|w| w / total).collect();
+            let n = weights.len();
+            let mut counts = vec![0_usize; n];
+            systematic(&weights, u, |i| counts[i] += 1);
+            prop_assert_eq!(counts.iter().sum::<usize>(), n);
+            for (count, w) in counts.iter().zip(&weights) {
+                // 200 sums of ulps about whole numbers.
+                let share = w * n as f64;
+                prop_assert!(*count as f64 >= (share - 1e-10).floor() && *count as f64 <= (share + 1e-10).ceil(), "{} of {}", count, share);
+            }
+        }
+    }
+
+    #[test]
+    fn particles_of_no_weight_are_not_kept() {
+        for u in [0.0, 0.5, 1.0 - 1e-16] {
+            systematic(&[0.0, 1.0, 0.0], u, |i| assert_eq!(i, 1));
+            systematic(&[0.5, 0.5, 0.0], u, |i| assert!(i < 2));
+        }
+    }
+
+    #[test]
+    fn absurd_readings_diverge_and_the_next_sound_one_ends_it() {
+        let filter = filter(100);
+        let (mut state, mut scratch) = (filter.new_state(), filter.new_scratch());
+        let search = CrossingSearch::new(1000.0, 50).unwrap();
+        for absurd in [1e300, -1e300, f64::MAX, 1e6] {
+            assert_eq!(
+                filter.step(&mut state, 1.0, &[absurd], &mut scratch).unwrap(),
+                FilterStep::Diverged
+            );
+            let outcome = filter.prognose(&state, search, LifeUnit::Hours, &mut scratch).unwrap();
+            assert_eq!(outcome, Err(NoPrognosis::Diverged));
+            let total: f64 = state.particles().map(|p| p.1).sum();
+            assert!((total - 1.0).abs() < 1e-12);
+        }
+        for missing in [f64::NAN, f64::INFINITY] {
+            assert_eq!(
+                filter.step(&mut state, 1.0, &[missing], &mut scratch).unwrap(),
+                FilterStep::Predicted
+            );
+            assert!(state.has_diverged());
+        }
+        let step = filter.step(&mut state, 1.0, &[0.15], &mut scratch).unwrap();
+        assert!(matches!(step, FilterStep::Updated { .. }) && !state.has_diverged());
+        assert!(
+            filter
+                .prognose(&state, search, LifeUnit::Hours, &mut scratch)
+                .unwrap()
+                .is_ok()
+        );
+        // A step of any length is a step.
+        filter.step(&mut state, 1e300, &[0.15], &mut scratch).unwrap();
+        assert!(
+            state
+                .particles()
+                .all(|(x, w)| x.iter().all(|x| x.is_finite()) && w.is_finite())
+        );
+        assert!(state.mean(2).is_nan() && state.sd(2).is_nan());
+    }
+
+    #[test]
+    fn outcomes_without_a_prognosis() {
+        let filter = filter(200);
+        let mut scratch = filter.new_scratch();
+        let mut state = filter.new_state();
+        let near = CrossingSearch::new(5.0, 50).unwrap();
+        let outcome = filter.prognose(&state, near, LifeUnit::Hours, &mut scratch).unwrap();
+        assert_eq!(outcome, Err(NoPrognosis::BeyondHorizon));
+        state.x.chunks_exact_mut(2).for_each(|x| x[0] = 3.0); // above ln 10
+        let outcome = filter.prognose(&state, near, LifeUnit::Hours, &mut scratch).unwrap();
+        assert_eq!(outcome, Err(NoPrognosis::ThresholdCrossed));
+    }
+
+    #[test]
+    fn wrong_calls_are_refused() {
+        let filter = filter(20);
+        let (mut state, mut scratch) = (filter.new_state(), filter.new_scratch());
+        for dt in [-1.0, f64::NAN, f64::INFINITY] {
+            assert!(filter.step(&mut state, dt, &[0.0], &mut scratch).is_err());
+        }
+        assert!(filter.step(&mut state, 1.0, &[], &mut scratch).is_err());
+        assert!(filter.step(&mut state, 1.0, &[0.0, 0.0], &mut scratch).is_err());
+        let other = self::filter(30);
+        assert!(filter.step(&mut state, 1.0, &[0.0], &mut other.new_scratch()).is_err());
+        let e = other
+            .step(&mut state, 1.0, &[0.0], &mut other.new_scratch())
+            .unwrap_err();
+        assert_eq!(e.kind(), ErrorKind::StateMismatch);
+        let prior = GaussianBelief::independent(&[0.0; 3], &[1.0; 3]).unwrap();
+        let wear = BearingWear::new(10.0).unwrap();
+        assert!(ParticleFilter::new(wear, prior, 100, Seed(0)).is_err());
+        let prior = GaussianBelief::independent(&[0.0; 2], &[1.0; 2]).unwrap();
+        for n in [0, 9, MAX_PARTICLES + 1] {
+            assert!(ParticleFilter::new(wear, prior.clone(), n, Seed(0)).is_err());
+        }
+        for share in [-0.1, 1.1, f64::NAN] {
+            assert!(filter.clone().resample_below(share).is_err());
+        }
+        assert!(CrossingSearch::new(f64::NAN, 10).is_err() && CrossingSearch::new(0.0, 10).is_err());
+        assert!(CrossingSearch::new(1.0, 0).is_err() && CrossingSearch::new(1.0, 1_000_000).is_err());
+    }
+
+    #[test]
+    fn states_from_files_are_validated() {
+        let state = filter(10).new_state();
+        let bytes = rmp_serde::to_vec_named(&state).unwrap();
+        assert_eq!(rmp_serde::from_slice::<ParticleState>(&bytes).unwrap(), state);
+        let read = |x: Vec<f64>, weights: Vec<f64>| {
+            let record = Record {
+                x,
+                weights,
+                n_steps: 0,
+                n_unexplained: 0,
+            };
+            rmp_serde::from_slice::<ParticleState>(&rmp_serde::to_vec_named(&record).unwrap())
+        };
+        assert!(read(vec![1.0; 4], vec![0.5, 0.5]).is_ok());
+        assert!(read(vec![1.0; 3], vec![0.5, 0.5]).is_err() && read(vec![], vec![]).is_err());
+        for bad in [f64::NAN, f64::INFINITY] {
+            assert!(read(vec![bad; 4], vec![0.5, 0.5]).is_err() && read(vec![0.0; 4], vec![bad, 0.5]).is_err());
+        }
+        assert!(read(vec![0.0; 4], vec![0.4, 0.5]).is_err() && read(vec![0.0; 4], vec![1.5, -0.5]).is_err());
     }
 }
