@@ -65,6 +65,8 @@ pub struct ParticleFilter<M> {
     root: Vec<f64>,
     n_particles: usize,
     resample_below: f64,
+    /// Half the squared distance beyond which values are not explained.
+    gate: f64,
     seed: Seed,
 }
 
@@ -175,6 +177,11 @@ impl ParticleState {
         1.0 / self.weights.iter().map(|w| w * w).sum::<f64>()
     }
 
+    /// Values in a row that were not explained by any particle.
+    pub fn n_unexplained(&self) -> u32 {
+        self.n_unexplained
+    }
+
     /// Whether the last values were not explained by any particle.
     pub fn has_diverged(&self) -> bool {
         self.n_unexplained > 0
@@ -237,6 +244,7 @@ impl<M: StateModel> ParticleFilter<M> {
             root,
             n_particles,
             resample_below: 0.5,
+            gate: ZERO_WEIGHT,
             seed,
         })
     }
@@ -254,6 +262,19 @@ impl<M: StateModel> ParticleFilter<M> {
         Ok(self)
     }
 
+    /// Values that lie farther than this many standard deviations of their noise from all particles are not explained.
+    /// Default 38.6, where weights become zero.
+    ///
+    /// # Errors
+    /// `InvalidParameter` unless it lies in 1..=38.6.
+    pub fn explained_within(mut self, n_sd: f64) -> Result<Self> {
+        if !(1.0..=38.6).contains(&n_sd) {
+            return Err(Error::parameter("explained_within", "from 1 to 38.6", n_sd));
+        }
+        self.gate = 0.5 * n_sd * n_sd;
+        Ok(self)
+    }
+
     /// The model.
     pub fn model(&self) -> &M {
         &self.model
@@ -266,19 +287,25 @@ impl<M: StateModel> ParticleFilter<M> {
 
     /// The particles of a new machine, drawn from the prior.
     pub fn new_state(&self) -> ParticleState {
-        let n = self.model.n_states();
-        let mut draws = Normals::new(self.seed.part(0));
-        let mut x = vec![0.0; n * self.n_particles];
-        for x in x.chunks_exact_mut(n) {
+        let mut state = ParticleState {
+            x: vec![0.0; self.model.n_states() * self.n_particles],
+            weights: vec![0.0; self.n_particles],
+            n_steps: 0,
+            n_unexplained: 0,
+        };
+        self.draw_anew(&mut state);
+        state
+    }
+
+    /// The particles of a new machine in the place of a state of this filter's; steps count on.
+    pub(super) fn draw_anew(&self, state: &mut ParticleState) {
+        let mut draws = Normals::new(self.seed.part(0).part(state.n_steps));
+        for x in state.x.chunks_exact_mut(self.prior.n_states()) {
             sample(&self.prior.mean, &self.root, &mut draws, x);
             self.model.confine(x);
         }
-        ParticleState {
-            x,
-            weights: vec![1.0 / self.n_particles as f64; self.n_particles],
-            n_steps: 0,
-            n_unexplained: 0,
-        }
+        state.weights.fill(1.0 / self.n_particles as f64);
+        state.n_unexplained = 0;
     }
 
     /// Room for its steps.
@@ -308,7 +335,7 @@ impl<M: StateModel> ParticleFilter<M> {
         state.n_steps = state.n_steps.wrapping_add(1);
         let n_present = y.iter().filter(|y| y.is_finite()).count();
         let best = self.weigh(state, dt, y, n_present > 0, &mut draws, scratch);
-        if best == f64::NEG_INFINITY || (n_present > 0 && best < -ZERO_WEIGHT) {
+        if best == f64::NEG_INFINITY || (n_present > 0 && best < -self.gate) {
             state.n_unexplained = state.n_unexplained.saturating_add(1);
             return Ok(FilterStep::Diverged);
         }

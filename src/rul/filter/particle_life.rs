@@ -17,6 +17,10 @@ use std::{cell::RefCell, fmt};
 
 /// Largest number of particles of a regressor.
 const MAX_PARTICLES: usize = 100_000;
+/// Readings farther from all particles than this many standard deviations of their noise are not explained.
+const EXPLAINED_WITHIN: f64 = 8.0;
+/// So many of them in a row are those of a part that was replaced: a new one is followed from there.
+const RESTART_AFTER: u32 = 5;
 /// Largest number of steps of its prognoses.
 const MAX_STEPS: usize = 10_000;
 
@@ -151,6 +155,9 @@ fn check_sizes(n_particles: usize, n_steps: usize) -> Result<()> {
 }
 
 /// The fitted half: a particle filter and how far it looks ahead.
+///
+/// A reading more than 8 standard deviations of its noise from all particles moves none of them and gives
+/// [`NoPrognosis::Diverged`]; with the fifth in a row the part counts as replaced, and a new one is followed from there.
 #[derive(Clone, Debug)]
 pub struct ParticleLife<M> {
     filter: ParticleFilter<M>,
@@ -228,7 +235,8 @@ impl<M: Degradation> ParticleLife<M> {
         let (n_particles, n_steps) = (record.n_particles as usize, record.n_steps as usize);
         check_sizes(n_particles, n_steps)?;
         Ok(Self {
-            filter: ParticleFilter::new(record.model.clone(), record.prior.clone(), n_particles, record.seed)?,
+            filter: ParticleFilter::new(record.model.clone(), record.prior.clone(), n_particles, record.seed)?
+                .explained_within(EXPLAINED_WITHIN)?,
             search: CrossingSearch::new(record.horizon, n_steps)?,
             record,
         })
@@ -287,7 +295,12 @@ impl<M: Degradation> TrajectoryModel for ParticleLife<M> {
         let dt = (age - memory.age).max(0.0);
         let particles = memory.particles.get_or_insert_with(|| self.filter.new_state());
         // Sizes were checked, so there is no error; one would leave the particles as they are.
-        if self.with_room(|room| self.filter.step(particles, dt, &y, room)).is_ok() {
+        let mut step = self.with_room(|room| self.filter.step(particles, dt, &y, room));
+        if particles.n_unexplained() >= RESTART_AFTER {
+            self.filter.draw_anew(particles);
+            step = self.with_room(|room| self.filter.step(particles, 0.0, &y, room));
+        }
+        if step.is_ok() {
             memory.age = age;
             memory.is_over = model.is_over(reading);
         }
