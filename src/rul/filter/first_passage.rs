@@ -92,7 +92,7 @@ impl DriftingLevel {
                 return Err(Error::parameter(name, "from 0 to 1e60", value));
             }
         }
-        if !(reading_sd >= 1e-60 && reading_sd <= 1e60) {
+        if !(1e-60..=1e60).contains(&reading_sd) {
             return Err(Error::parameter("reading_sd", "from 1e-60 to 1e60", reading_sd));
         }
         Ok(Self {

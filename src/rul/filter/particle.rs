@@ -97,7 +97,7 @@ impl TryFrom<Record> for ParticleState {
 
     fn try_from(r: Record) -> Result<Self> {
         let n = r.weights.len();
-        if n == 0 || n > MAX_PARTICLES || r.x.is_empty() || r.x.len() % n != 0 {
+        if n == 0 || n > MAX_PARTICLES || r.x.is_empty() || !r.x.len().is_multiple_of(n) {
             return Err(Error::persistence(format!(
                 "particles: expected some states for each of 1 to {MAX_PARTICLES}, got {} for {n}",
                 r.x.len()
