@@ -5,6 +5,7 @@
 //! doi 10.1109/PHM.2008.4711422), and an estimate at the cap means "at least".
 
 mod any;
+pub mod filter;
 mod forest;
 mod gradient_boosting;
 mod histogram_trees;
