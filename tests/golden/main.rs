@@ -14,6 +14,7 @@ mod rolling;
 mod rul_metrics;
 mod selection;
 mod spectrum;
+mod state_filters;
 mod tail;
 mod telemetry;
 mod vibration;

@@ -41,7 +41,7 @@ struct Crack {
 }
 
 fn golden() -> Golden {
-    serde_json::from_str(include_str!("golden/state_filters.json")).unwrap()
+    serde_json::from_str(include_str!("state_filters.json")).unwrap()
 }
 
 fn assert_close(got: f64, expected: f64, tolerance: f64, what: &str) {
