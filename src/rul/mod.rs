@@ -11,6 +11,7 @@ mod intervals;
 mod labels;
 mod ridge;
 mod row_regressor;
+pub mod survival;
 mod trajectory_regressor;
 
 pub use gradient_boosting::{
