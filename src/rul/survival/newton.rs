@@ -8,7 +8,7 @@ const MAX_ITERATIONS: usize = 80;
 const DECREMENT: f64 = 1e-12;
 /// Below this, a step that gains nothing is one of rounding.
 const ROUNDING: f64 = 1e-6;
-/// A parameter about which the data know this part of what they knew at the start is running away.
+/// A parameter about which the data know this part of what they knew at first is running away.
 const RUNAWAY: f64 = 1e-6;
 
 /// A log likelihood at one point.
@@ -75,11 +75,14 @@ pub(super) fn maximise(likelihood: &mut impl Likelihood, start: &[f64], good_eno
         ));
     }
     let value_at_start = here.value;
-    let known_at_start = Factor::of(&here.information, n).map(|f| f.known());
+    let mut known_at_first: Option<Vec<f64>> = None;
     let (mut there, mut trial, mut step) = (Evaluation::new(n), vec![0.0; n], vec![0.0; n]);
     for iteration in 1..=MAX_ITERATIONS {
         let factor = damped(&here.information, n)
             .ok_or_else(|| Error::not_converged("likelihood: its curvature is not finite"))?;
+        if known_at_first.is_none() && factor.damping == 0.0 {
+            known_at_first = Some(factor.known());
+        }
         step.copy_from_slice(&here.gradient);
         factor.solve(&mut step);
         let decrement: f64 = step.iter().zip(&here.gradient).map(|(s, g)| s * g).sum();
@@ -105,7 +108,7 @@ pub(super) fn maximise(likelihood: &mut impl Likelihood, start: &[f64], good_eno
         if !(small || (decrement <= ROUNDING && factor.damping == 0.0)) {
             return Err(not_converged(likelihood, &step, "no step improves the likelihood"));
         }
-        if let Some(known) = &known_at_start
+        if let Some(known) = &known_at_first
             && good_enough.is_none()
         {
             expect_bounded(likelihood, known, &factor.known())?;
