@@ -19,7 +19,10 @@ use prognos::{
     features::FeatureTable,
     pipeline::{Pipeline, PipelineParams},
     quantity::{LifeUnit, Seed},
-    rul::{GradientBoosting, RidgeRul, RulLabels},
+    rul::{
+        GradientBoosting, RidgeRul, RulLabels,
+        survival::{CoxRul, KaplanMeierRul, LogNormalAftRul, WeibullAftRul},
+    },
     signal::FleetHistory,
 };
 use suite::{
@@ -428,6 +431,38 @@ fn ridge() {
     let data = lives(train);
     suite::regressor(|| RidgeRul::params().label_cap(100.0).fit(&data).unwrap(), &rows);
     suite::regressor(|| RidgeRul::params().lambda(0.0).fit(&data).unwrap(), &rows);
+}
+
+/// Machines of 40 rows, each a cycle, that fail 20 to 31 cycles and `shift` after the last.
+fn whole_lives(train: &FeatureTable, shift: f64) -> DatasetBase<FeatureTable, RulLabels> {
+    let table = Rows::cycles(train.clone());
+    let mut seen = vec![0.0; table.table.n_assets()];
+    let left = table.table.asset().iter().map(|&a| {
+        seen[a as usize] += 1.0;
+        60.0 + shift + f64::from(a) - seen[a as usize]
+    });
+    let labels = RulLabels::new(left.collect(), LifeUnit::Cycles).unwrap();
+    let times = table.times.clone();
+    DatasetBase::new(table.table.at(times).unwrap(), labels)
+}
+
+#[test]
+fn survival_models() {
+    let (train, rows) = suite::telemetry();
+    let (data, others) = (whole_lives(&train, 0.0), whole_lives(&train, 7.0));
+    macro_rules! check {
+        ($model:ident) => {
+            suite::trajectory_regressor(
+                || $model::params().fit(&data).unwrap(),
+                || $model::params().fit(&others).unwrap(),
+                &rows,
+            )
+        };
+    }
+    check!(KaplanMeierRul);
+    check!(CoxRul);
+    check!(WeibullAftRul);
+    check!(LogNormalAftRul);
 }
 
 /// A chain fitted on `train`, on the rows of the first machines of `unseen`.
