@@ -433,13 +433,13 @@ fn ridge() {
     suite::regressor(|| RidgeRul::params().lambda(0.0).fit(&data).unwrap(), &rows);
 }
 
-/// Machines of 40 rows, each a cycle, that fail 20 to 31 cycles and `shift` after the last.
+/// Machines of 40 rows, each a cycle, that fail some 360 cycles after their last; `shift` makes other lives.
 fn whole_lives(train: &FeatureTable, shift: f64) -> DatasetBase<FeatureTable, RulLabels> {
     let table = Rows::cycles(train.clone());
     let mut seen = vec![0.0; table.table.n_assets()];
     let left = table.table.asset().iter().map(|&a| {
         seen[a as usize] += 1.0;
-        60.0 + shift + f64::from(a) - seen[a as usize]
+        400.0 + shift + f64::from(a) - seen[a as usize]
     });
     let labels = RulLabels::new(left.collect(), LifeUnit::Cycles).unwrap();
     let times = table.times.clone();

@@ -45,7 +45,8 @@ pub enum Baseline {
 /// assert!(model.coefficients()[0].value > 0.0);
 /// assert!(model.survival(&[2.0], 3.0)? < model.survival(&[0.0], 3.0)?);
 /// let left = model.remaining(&[1.0], 2.0, LifeUnit::Hours)?.unwrap();
-/// assert_eq!(left.median(), Some(1.0));
+/// assert_eq!(left.median(), Some(2.0));
+/// assert!(model.survival_given(&[1.0], 2.0, 1.0)? > 0.5 && model.survival_given(&[1.0], 2.0, 2.0)? <= 0.5);
 /// # Ok::<(), prognos::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
