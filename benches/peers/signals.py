@@ -46,9 +46,17 @@ def cycle(n):
     return np.sin(2 * np.pi * np.arange(n) / 80) + 0.3 * np.random.default_rng(4).standard_normal(n)
 
 
+def lives(n):
+    """Weibull lives that five covariates stretch, a third of them censored: (age, failed, covariates) a row."""
+    rng = np.random.default_rng(5)
+    x = rng.standard_normal((n, 5))
+    age, end = 100 * np.exp(x @ [0.5, -0.3, 0.2, 0.1, 0.0]) * rng.weibull(2, n), rng.exponential(200, n)
+    return np.column_stack([np.maximum(np.minimum(age, end), 1e-3), age <= end, x])
+
+
 KINDS = {"signal": vibration, "rows": walk, "windows": lambda n: vibration(2560 * n), "table": table, "stream": stream,
-         "cycle": cycle}
-WIDTHS = {"windows": 2560, "table": 20, "stream": 10}  # numbers a row, of arrays that have rows
+         "cycle": cycle, "lives": lives}
+WIDTHS = {"windows": 2560, "table": 20, "stream": 10, "lives": 7}  # numbers a row, of arrays that have rows
 
 
 def make(name):

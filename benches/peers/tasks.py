@@ -17,6 +17,7 @@ import scipy.signal
 import detectors
 import numpy_features
 import numpy_kurtogram
+import survival
 import tsfel_features
 from signals import RATE_HZ
 
@@ -170,4 +171,9 @@ TASKS = [
     Task("discord", "left discord, stretches of 50 in 2,000 rows, 2,000 steps", [
         Peer(f"STUMPY's stumpi, from {detectors.DISCORD_ROWS} steps", detectors.discord, 1e-6, times=50, slow=True,
              share=detectors.DISCORD_ROWS / 2000, comparable=lambda distances: distances[:detectors.DISCORD_ROWS])]),
+    # Both stop where they have converged; of lifelines that is four digits of a Weibull's coefficients.
+    Task("cox", "proportional hazards of 100,000 lives, 5 covariates", [
+        Peer("lifelines", survival.plan("CoxPHFitter", 0), 1e-5, times=50, slow=True)]),
+    Task("weibull_aft", "accelerated Weibull lives, 100,000, 5 covariates", [
+        Peer("lifelines", survival.plan("WeibullAFTFitter", 2), 1e-3, times=20, slow=True)]),
 ]

@@ -13,6 +13,7 @@ mod intervals;
 mod labels;
 mod ridge;
 mod row_regressor;
+pub mod survival;
 mod trajectory_regressor;
 
 pub use any::{AnyRul, AnyRulParams, AnyRulState};
