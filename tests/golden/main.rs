@@ -15,6 +15,7 @@ mod rul_metrics;
 mod selection;
 mod spectrum;
 mod state_filters;
+mod survival;
 mod tail;
 mod telemetry;
 mod vibration;

@@ -12,4 +12,5 @@ mod densities;
 mod detectors;
 mod neighbours;
 mod streams;
+mod survival;
 mod trees;

@@ -88,7 +88,7 @@ struct CoxFit {
 }
 
 fn golden() -> Golden {
-    serde_json::from_str(include_str!("golden/survival.json")).unwrap()
+    serde_json::from_str(include_str!("survival.json")).unwrap()
 }
 
 fn close(what: &str, ours: f64, theirs: f64, tolerance: f64) {
