@@ -22,9 +22,7 @@ use prognos::{
     features::{FeatureSchema, FeatureTable},
     pipeline::{Pipeline, PipelineParams},
     quantity::{LifeUnit, Seed},
-    rul::{
-        GradientBoosting, RidgeRul, RulLabels,
-    },
+    rul::{GradientBoosting, RidgeRul, RulLabels},
     signal::FleetHistory,
 };
 use suite::{

@@ -2,8 +2,15 @@
 
 use super::{
     BinnedIntervals, LabelSettings, RowRegressor, RulLabels, TrajectoryRegressor, Uncalibrated,
+    filter::{
+        BatteryFade, BatteryRulParams, BearingWear, BearingWearRulParams, ParisCrack, ParisRulParams, ParticleLife,
+    },
     gradient_boosting::{BoostedTrees, GradientBoostingParams},
     ridge::{RidgeLine, RidgeRulParams},
+    survival::{
+        AgeCurve, CoxRulParams, KaplanMeierRulParams, LastReadingsAft, LastReadingsCox, LogNormal,
+        LogNormalAftRulParams, Weibull, WeibullAftRulParams,
+    },
 };
 use crate::{
     envelope::Fingerprint,
@@ -301,6 +308,13 @@ regressors! {
         Ridge: RidgeRulParams => RidgeLine, "rul.ridge";
     }
     trajectories {
+        BatteryFade: BatteryRulParams => ParticleLife<BatteryFade>, "rul.battery_fade";
+        BearingWear: BearingWearRulParams => ParticleLife<BearingWear>, "rul.bearing_wear";
+        Cox: CoxRulParams => LastReadingsCox, "rul.cox";
+        KaplanMeier: KaplanMeierRulParams => AgeCurve, "rul.kaplan_meier";
+        LogNormalAft: LogNormalAftRulParams => LastReadingsAft<LogNormal>, "rul.log_normal_aft";
+        ParisCrack: ParisRulParams => ParticleLife<ParisCrack>, "rul.paris_crack";
+        WeibullAft: WeibullAftRulParams => LastReadingsAft<Weibull>, "rul.weibull_aft";
     }
 }
 

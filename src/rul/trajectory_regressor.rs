@@ -219,7 +219,6 @@ impl<A: TrajectoryAlgorithm> TrajectoryRegressorParams<A> {
 
     /// The same parameters with a setting of the algorithm changed.
     #[must_use]
-    #[allow(dead_code)]
     pub(super) fn with(mut self, change: impl FnOnce(&mut A)) -> Self {
         change(&mut self.0.algorithm);
         self
