@@ -1,5 +1,6 @@
 //! Intervals from out-of-fold residuals, in bins of the prediction.
 
+use super::CalibrationRow;
 use crate::{
     error::{Error, Result},
     model::{N_PERCENTILES, RulDistribution},
@@ -13,15 +14,6 @@ const N_BINS: usize = 14;
 const LARGEST: f64 = 1e300;
 /// Rows a bin needs for its residuals to be trusted.
 const LEAST_ROWS_A_BIN: usize = 30;
-
-/// One out-of-fold prediction.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct CalibrationRow {
-    pub(crate) asset: u32,
-    pub(crate) predicted: f64,
-    /// What it was to predict, capped as the labels were.
-    pub(crate) truth: f64,
-}
 
 /// Prediction intervals from signed residuals `truth - predicted` of assets a model was not fitted on, in bins of the
 /// predicted value: errors near the end of life are smaller than far from it.
