@@ -73,7 +73,11 @@ impl CrossConformal {
         for (f, rows) in folds.iter().enumerate() {
             for r in rows {
                 if *fold_of.entry(r.asset).or_insert(f) != f {
-                    return Err(Error::input("folds", "each asset in one", format!("asset {} in two", r.asset)));
+                    return Err(Error::input(
+                        "folds",
+                        "each asset in one",
+                        format!("asset {} in two", r.asset),
+                    ));
                 }
             }
             let scores: Vec<_> = rows.iter().map(|r| (r.asset, (r.truth - r.predicted).abs())).collect();
@@ -116,7 +120,11 @@ impl CrossConformal {
     /// `InvalidInput` unless there is one finite prediction a fold, none beyond 1e300.
     pub fn interval(&self, predictions: &[f64]) -> Result<(f64, f64)> {
         if predictions.len() != self.folds.len() {
-            return Err(Error::input("predictions", format!("{}, one a fold", self.folds.len()), predictions.len()));
+            return Err(Error::input(
+                "predictions",
+                format!("{}, one a fold", self.folds.len()),
+                predictions.len(),
+            ));
         }
         if let Some(p) = predictions.iter().find(|p| !(p.abs() <= LARGEST)) {
             return Err(Error::input("prediction of a fold", "finite, at most 1e300 in size", p));
@@ -190,7 +198,8 @@ impl TryFrom<Record> for CrossConformal {
             && r.level < 1.0
             && (2..=MAX_FOLDS).contains(&r.folds.len())
             && r.folds.iter().all(|f| {
-                f.iter().all(|(s, w)| *s >= 0.0 && *s <= LARGEST && *w > 0.0 && *w <= 1.0 + 1e-9)
+                f.iter()
+                    .all(|(s, w)| *s >= 0.0 && *s <= LARGEST && *w > 0.0 && *w <= 1.0 + 1e-9)
                     && f.windows(2).all(|p| p[0].0 <= p[1].0)
             });
         let total: f64 = r.folds.iter().flatten().map(|(_, w)| w).sum();
@@ -268,7 +277,10 @@ mod tests {
             truth: *r,
         };
         let mut out = vec![Vec::new(); k];
-        residuals.iter().enumerate().for_each(|i| out[(i.0 / 3) % k].push(row(i)));
+        residuals
+            .iter()
+            .enumerate()
+            .for_each(|i| out[(i.0 / 3) % k].push(row(i)));
         out
     }
 
@@ -295,11 +307,19 @@ mod tests {
         let rows: Vec<f64> = (0..60).map(f64::from).collect();
         let good = folds(3, &rows);
         assert!(CrossConformal::fit(1.0, &good).is_err());
-        assert!(CrossConformal::fit(0.96, &good).is_err(), "20 assets hold at most 0.952");
+        assert!(
+            CrossConformal::fit(0.96, &good).is_err(),
+            "20 assets hold at most 0.952"
+        );
         assert!(CrossConformal::fit(0.5, &good[..1]).is_err());
         let mut twice = good.clone();
         twice[0].push(good[1][0]);
-        assert!(CrossConformal::fit(0.9, &twice).unwrap_err().to_string().contains("in two"));
+        assert!(
+            CrossConformal::fit(0.9, &twice)
+                .unwrap_err()
+                .to_string()
+                .contains("in two")
+        );
         let mut bad = good.clone();
         bad[2][0].truth = f64::NAN;
         assert!(CrossConformal::fit(0.9, &bad).is_err());
@@ -310,12 +330,27 @@ mod tests {
         assert!((c.guaranteed() - (0.8 - less)).abs() < 1e-12);
         let bytes = rmp_serde::to_vec_named(&c).unwrap();
         let read: CrossConformal = rmp_serde::from_slice(&bytes).unwrap();
-        assert_eq!(read.interval(&[1.0, 2.0, 3.0]).unwrap(), c.interval(&[1.0, 2.0, 3.0]).unwrap());
+        assert_eq!(
+            read.interval(&[1.0, 2.0, 3.0]).unwrap(),
+            c.interval(&[1.0, 2.0, 3.0]).unwrap()
+        );
         for spoilt in [
-            Record { level: 0.9, folds: vec![vec![(1.0, 1.0)]; 2] },
-            Record { level: 0.5, folds: vec![vec![(2.0, 1.0), (1.0, 1.0)]; 2] },
-            Record { level: 0.5, folds: vec![vec![(f64::NAN, 1.0)]; 2] },
-            Record { level: 0.5, folds: vec![vec![(1.0, 0.7)]; 2] },
+            Record {
+                level: 0.9,
+                folds: vec![vec![(1.0, 1.0)]; 2],
+            },
+            Record {
+                level: 0.5,
+                folds: vec![vec![(2.0, 1.0), (1.0, 1.0)]; 2],
+            },
+            Record {
+                level: 0.5,
+                folds: vec![vec![(f64::NAN, 1.0)]; 2],
+            },
+            Record {
+                level: 0.5,
+                folds: vec![vec![(1.0, 0.7)]; 2],
+            },
         ] {
             assert!(CrossConformal::try_from(spoilt).is_err());
         }

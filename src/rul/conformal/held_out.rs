@@ -116,7 +116,10 @@ mod tests {
         assert!(upper_quantile(0.76, &scores, Coverage::AnyRow).is_err());
         // The worst row of an asset stands for it.
         let two = [(0, -5.0), (0, 3.0), (1, 1.0)];
-        assert_eq!(weighted_scores(&two, Coverage::WholeAsset).unwrap(), [(1.0, 1.0), (3.0, 1.0)]);
+        assert_eq!(
+            weighted_scores(&two, Coverage::WholeAsset).unwrap(),
+            [(1.0, 1.0), (3.0, 1.0)]
+        );
         assert!(upper_quantile(0.5, &[], Coverage::AnyRow).is_err());
         assert!(upper_quantile(0.5, &[(0, f64::NAN)], Coverage::AnyRow).is_err());
     }

@@ -6,8 +6,8 @@ use crate::{
     error::{Error, Result},
     features::{FeatureSchema, FeatureTable, FeatureView},
     model::{
-        Assessment, AssetFolds, N_PERCENTILES, OnlineModel, PersistentModel, RulDistribution, RulEstimate, RulRegressor,
-        fingerprint_of,
+        Assessment, AssetFolds, N_PERCENTILES, OnlineModel, PersistentModel, RulDistribution, RulEstimate,
+        RulRegressor, fingerprint_of,
     },
     quantity::Seed,
     rul::RulLabels,
@@ -187,13 +187,20 @@ impl Map {
         if 1.0 / (n + 1.0) > tail + slack {
             return Err(Error::insufficient(
                 &format!("recalibration at level {level}"),
-                format!("at least {} held-out assets with a result", (1.0 / tail - 1.0 - slack).ceil()),
+                format!(
+                    "at least {} held-out assets with a result",
+                    (1.0 / tail - 1.0 - slack).ceil()
+                ),
                 n,
             ));
         }
         let mut sorted = fared.to_vec();
         // At the same probability known lives come first.
-        sorted.sort_by(|a, b| a.probability.total_cmp(&b.probability).then(a.censored.cmp(&b.censored)));
+        sorted.sort_by(|a, b| {
+            a.probability
+                .total_cmp(&b.probability)
+                .then(a.censored.cmp(&b.censored))
+        });
         // Share of n + 1 assets above, the one more being above all; share of n assets above.
         let (mut above, mut above_of_n) = (1.0, 1.0);
         let (mut at_risk, mut at_risk_of_n) = (n + 1.0, n);
@@ -225,7 +232,11 @@ impl Map {
                 k += 1;
             }
             let ((x, a), (y, b)) = (knots[k], knots[k + 1]);
-            let share = if y > x { ((p - x) / (y - x)).clamp(0.0, 1.0) } else { 1.0 };
+            let share = if y > x {
+                ((p - x) / (y - x)).clamp(0.0, 1.0)
+            } else {
+                1.0
+            };
             nominal.push(a + share * (b - a));
         }
         let upper = upper.unwrap_or(1.0);
