@@ -1,7 +1,19 @@
-//! Advice: when scores become an alarm, and what is said with it.
+//! Advice: when scores become an alarm, what is said with it, and when to stop a machine.
+//!
+//! | what | how |
+//! |---|---|
+//! | alarms of scores | [`AlarmPolicy`], [`AlarmState`]; [`AlarmEvents`] are what operators are told |
+//! | what a chain says of a row | [`Decision`]: [`Condition`], [`Alarm`] with its [`Cause`]s |
+//! | when to stop a machine | [`MaintenanceAdvisor`]: the time of least expected cost by an [`Objective`], as [`Advice`] |
+//! | machines served together | [`plan_services`], where they share the set-up of a stop |
 
+mod advice;
 mod alarm;
 
+pub use advice::{
+    Action, Advice, GroupedAsset, MAX_GROUPED, MaintenanceAdvisor, MaintenanceCosts, Objective, ServiceGroup,
+    ServicePlan, plan_services,
+};
 pub use alarm::{
     AlarmEvent, AlarmEventKind, AlarmEvents, AlarmInput, AlarmPolicy, AlarmStanding, AlarmState, Direction, LimitRule,
     Severity, SeverityZones,

@@ -94,6 +94,46 @@ fn phm08_cost(pred: f64, truth: f64) -> f64 {
     libm::expm1(if d < 0.0 { -d / 13.0 } else { d / 10.0 })
 }
 
+/// The score of the 2012 prognostics challenge (bearings of PRONOSTIA), a mean over rows, there one a bearing: from 0 to 1,
+/// higher is better, 1 is perfect.
+///
+/// With the error in percent of the true remaining life, `e = 100 (truth - pred) / truth`, a row scores `2^(e/5)` where
+/// `e <= 0` (failure foretold late) and `2^(-e/20)` otherwise (early, which is forgiven more): half a point at 5% too long and
+/// at 20% too short.
+///
+/// Source: P. Nectoux et al., IEEE PHM 2012, [hal-00719503](https://hal.science/hal-00719503).
+///
+/// ```
+/// let score = prognos::evaluate::phm12_score(&[105.0, 80.0, 100.0, 100.0], &[100.0; 4])?;
+/// assert_eq!(score, (0.5 + 0.5 + 1.0 + 1.0) / 4.0);
+/// # Ok::<(), prognos::Error>(())
+/// ```
+///
+/// # Errors
+/// As [`rmse`], and `InvalidInput` for a true life that is not above zero: the error in percent has no meaning there.
+pub fn phm12_score(pred: &[f64], truth: &[f64]) -> Result<f64> {
+    expect_above_zero(("truth", truth))?;
+    mean(pred, truth, None, phm12_points)
+}
+
+/// [`phm12_score`] with row `i` counted `weights[i]` times: `Σ w points / Σ w`.
+///
+/// # Errors
+/// As [`phm12_score`] and [`rmse_weighted`].
+pub fn phm12_score_weighted(pred: &[f64], truth: &[f64], weights: &[f64]) -> Result<f64> {
+    expect_above_zero(("truth", truth))?;
+    mean(pred, truth, Some(weights), phm12_points)
+}
+
+fn phm12_points(pred: f64, truth: f64) -> f64 {
+    let error_percent = 100.0 * (truth - pred) / truth;
+    libm::exp2(if error_percent <= 0.0 {
+        error_percent / 5.0
+    } else {
+        -error_percent / 20.0
+    })
+}
+
 /// The fraction of rows whose interval holds the truth: `lower <= truth <= upper`.
 ///
 /// Intervals of nominal level 0.9 should cover about 0.9 of the rows, not more: see [`mean_width`] beside it.
@@ -165,13 +205,19 @@ pub fn asset_weights<K: Eq + Hash>(asset_of_row: &[K]) -> Result<Vec<f64>> {
     Ok(asset_of_row.iter().map(weight).collect())
 }
 
-type Named<'a> = (&'static str, &'a [f64]);
+pub(super) type Named<'a> = (&'static str, &'a [f64]);
 
 fn mean(pred: &[f64], truth: &[f64], weights: Option<&[f64]>, cost: impl Fn(f64, f64) -> f64) -> Result<f64> {
     mean_named(("pred", pred), ("truth", truth), weights, cost)
 }
 
-fn mean_named(a: Named<'_>, b: Named<'_>, weights: Option<&[f64]>, cost: impl Fn(f64, f64) -> f64) -> Result<f64> {
+/// `Σ w cost / Σ w` over rows, validated.
+pub(super) fn mean_named(
+    a: Named<'_>,
+    b: Named<'_>,
+    weights: Option<&[f64]>,
+    cost: impl Fn(f64, f64) -> f64,
+) -> Result<f64> {
     let (sum, total) = sums_named(a, b, weights, cost)?;
     Ok(sum / total)
 }
@@ -187,15 +233,26 @@ fn sums_named(
     weights: Option<&[f64]>,
     cost: impl Fn(f64, f64) -> f64,
 ) -> Result<(f64, f64)> {
+    let total = expect_rows(a, b, weights)?;
+    let costs = a.1.iter().zip(b.1).map(|(&a, &b)| cost(a, b));
+    let Some(weights) = weights else {
+        return Ok((costs.sum(), total));
+    };
+    // A row without weight adds nothing, even where its cost is infinite.
+    let weighted = costs.zip(weights).map(|(c, &w)| if w == 0.0 { 0.0 } else { w * c });
+    Ok((weighted.sum(), total))
+}
+
+/// Checks two slices of rows and their weights; gives the sum of weights, one each where there are none.
+pub(super) fn expect_rows(a: Named<'_>, b: Named<'_>, weights: Option<&[f64]>) -> Result<f64> {
     expect_same_length(a, b)?;
     if a.1.is_empty() {
         return Err(Error::insufficient("metric", "at least 1 row", 0));
     }
     expect_finite(a)?;
     expect_finite(b)?;
-    let costs = a.1.iter().zip(b.1).map(|(&a, &b)| cost(a, b));
     let Some(weights) = weights else {
-        return Ok((costs.sum(), a.1.len() as f64));
+        return Ok(a.1.len() as f64);
     };
     expect_same_length(a, ("weights", weights))?;
     if let Some(i) = weights.iter().position(|w| !(w.is_finite() && *w >= 0.0)) {
@@ -207,12 +264,11 @@ fn sums_named(
         ));
     }
     let total: f64 = weights.iter().sum();
-    if !(total.is_finite() && total > 0.0) {
-        return Err(Error::input("sum of weights", "finite and above 0", total));
+    if total.is_finite() && total > 0.0 {
+        Ok(total)
+    } else {
+        Err(Error::input("sum of weights", "finite and above 0", total))
     }
-    // A row without weight adds nothing, even where its cost is infinite.
-    let weighted = costs.zip(weights).map(|(c, &w)| if w == 0.0 { 0.0 } else { w * c });
-    Ok((weighted.sum(), total))
 }
 
 fn covered(lower: &[f64], upper: &[f64], truth: &[f64], weights: Option<&[f64]>) -> Result<f64> {
@@ -227,7 +283,7 @@ fn covered(lower: &[f64], upper: &[f64], truth: &[f64], weights: Option<&[f64]>)
     mean_named(("truth", truth), ("held", &held), weights, |_, held| held)
 }
 
-fn expect_same_length(a: Named<'_>, b: Named<'_>) -> Result<()> {
+pub(super) fn expect_same_length(a: Named<'_>, b: Named<'_>) -> Result<()> {
     if a.1.len() == b.1.len() {
         return Ok(());
     }
@@ -235,14 +291,21 @@ fn expect_same_length(a: Named<'_>, b: Named<'_>) -> Result<()> {
     Err(Error::input(&format!("`{}`", b.0), expected, b.1.len()))
 }
 
-fn expect_finite((name, values): Named<'_>) -> Result<()> {
+fn expect_above_zero((name, values): Named<'_>) -> Result<()> {
+    match values.iter().enumerate().find(|(_, v)| !(v.is_finite() && **v > 0.0)) {
+        None => Ok(()),
+        Some((i, v)) => Err(Error::input(&format!("`{name}` row {i}"), "finite and above 0", v)),
+    }
+}
+
+pub(super) fn expect_finite((name, values): Named<'_>) -> Result<()> {
     match values.iter().enumerate().find(|(_, v)| !v.is_finite()) {
         None => Ok(()),
         Some((i, v)) => Err(Error::input(&format!("`{name}` row {i}"), "a finite number", v)),
     }
 }
 
-fn expect_ordered(lower: &[f64], upper: &[f64]) -> Result<()> {
+pub(super) fn expect_ordered(lower: &[f64], upper: &[f64]) -> Result<()> {
     expect_same_length(("lower", lower), ("upper", upper))?;
     expect_finite(("lower", lower))?;
     expect_finite(("upper", upper))?;

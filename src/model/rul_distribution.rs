@@ -57,7 +57,7 @@ impl RulDistribution {
                 percentiles[0],
             ));
         }
-        match percentiles.windows(2).position(|w| !(w[0] <= w[1])) {
+        match percentiles.windows(2).position(|w| w[1].is_nan() || w[1] < w[0]) {
             Some(i) => Err(Error::input(
                 &format!("percentile {} of a remaining life", i + 1),
                 format!("not below {}", percentiles[i]),

@@ -330,7 +330,7 @@ impl WaveformWindower {
         let channels = self.buffer.chunks_exact(self.stride);
         views.extend(channels.map(|c| &c[from..from + self.window.length()]));
         let outcome = on_window(end, &views);
-        // An empty vector of another lifetime in the same allocation; tests/allocations_vibration.rs holds `collect` to it.
+        // An empty vector of another lifetime in the same allocation; tests/allocations/vibration.rs holds `collect` to it.
         views.clear();
         self.views = views.into_iter().map(|_| -> &'static [f64] { &[] }).collect();
         outcome

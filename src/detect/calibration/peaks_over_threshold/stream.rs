@@ -157,7 +157,7 @@ pub enum SpotVerdict {
 /// Scores are taken to be independent and of one distribution (of scores that drift, see [`DriftSpot`]).
 ///
 /// Healthy rows above the threshold are not learnt either, so the tail stays near what the first scores said of it: give
-/// enough of them. Of 40,000 to 58,000 independent Erlang scores at level 0.98, `tests/golden_tail.rs` counts 1.2 times the
+/// enough of them. Of 40,000 to 58,000 independent Erlang scores at level 0.98, `tests/golden/tail.rs` counts 1.2 times the
 /// alarms asked for at a risk of 1e-3 and 0.8 times at 1e-4 after 20,000 first scores (400 excesses), but 2.6 and 9.5 times
 /// after 2,000 (40 excesses).
 ///

@@ -1,0 +1,21 @@
+//! Numbers of other libraries, each beside the script that made them.
+
+mod catch22;
+mod complexity;
+mod detect;
+mod detection_metrics;
+mod detectors_density;
+mod detectors_neighbours;
+mod detectors_trees;
+mod filters;
+mod orders;
+mod regression;
+mod rolling;
+mod rul_metrics;
+mod selection;
+mod spectrum;
+mod tail;
+mod telemetry;
+mod vibration;
+mod waveform;
+mod wavelets;

@@ -1,0 +1,15 @@
+//! Recordings in their original formats.
+
+#[path = "../waveform_files/mod.rs"]
+mod waveform_files;
+
+mod cmapss;
+mod cwru;
+mod femto;
+mod fleet_csv;
+mod matlab;
+mod nab;
+mod shipped_dataset;
+mod skab;
+mod wav;
+mod waveform_csv;
