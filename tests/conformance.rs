@@ -19,7 +19,7 @@ use prognos::{
     features::FeatureTable,
     pipeline::{Pipeline, PipelineParams},
     quantity::{LifeUnit, Seed},
-    rul::{GradientBoosting, RidgeRul, RulLabels},
+    rul::{GradientBoosting, RecalibratedRul, RidgeRul, RulLabels},
     signal::FleetHistory,
 };
 use suite::{
@@ -428,6 +428,19 @@ fn ridge() {
     let data = lives(train);
     suite::regressor(|| RidgeRul::params().label_cap(100.0).fit(&data).unwrap(), &rows);
     suite::regressor(|| RidgeRul::params().lambda(0.0).fit(&data).unwrap(), &rows);
+}
+
+/// Any regressor, recalibrated on assets held out.
+#[test]
+fn recalibrated_ridge() {
+    let (train, rows) = suite::telemetry();
+    let data = lives(train);
+    let ridge = |table: &FeatureTable, labels: &RulLabels| {
+        let data = DatasetBase::new(table.clone(), labels.clone());
+        RidgeRul::params().label_cap(100.0).fit(&data)
+    };
+    let fit = || RecalibratedRul::cross(0.8, &data.records, &data.targets, 4, Seed(1), ridge).unwrap();
+    suite::regressor(fit, &rows);
 }
 
 /// A chain fitted on `train`, on the rows of the first machines of `unseen`.
