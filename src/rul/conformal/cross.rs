@@ -126,7 +126,7 @@ impl CrossConformal {
                 predictions.len(),
             ));
         }
-        if let Some(p) = predictions.iter().find(|p| !(p.abs() <= LARGEST)) {
+        if let Some(p) = predictions.iter().find(|p| p.is_nan() || p.abs() > LARGEST) {
             return Err(Error::input("prediction of a fold", "finite, at most 1e300 in size", p));
         }
         let (low, high) = (self.upper(predictions, -1.0), self.upper(predictions, 1.0));
@@ -204,7 +204,7 @@ impl TryFrom<Record> for CrossConformal {
             });
         let total: f64 = r.folds.iter().flatten().map(|(_, w)| w).sum();
         let n_assets = total.round();
-        if !sound || !((total - n_assets).abs() <= 1e-6) || n_assets + 1e-9 < r.level * (n_assets + 1.0) {
+        if !sound || total.is_nan() || (total - n_assets).abs() > 1e-6 || n_assets + 1e-9 < r.level * (n_assets + 1.0) {
             return Err(refused());
         }
         let folds = r.folds.iter().map(|f| {
