@@ -22,7 +22,7 @@ use prognos::{
     features::{FeatureSchema, FeatureTable},
     pipeline::{Pipeline, PipelineParams},
     quantity::{LifeUnit, Seed},
-    rul::{GradientBoosting, RidgeRul, RulLabels},
+    rul::{GradientBoosting, RecalibratedRul, RidgeRul, RulLabels},
     signal::FleetHistory,
 };
 use suite::{

@@ -5,11 +5,11 @@
 //! doi 10.1109/PHM.2008.4711422), and an estimate at the cap means "at least".
 
 mod any;
+mod conformal;
 pub mod filter;
 mod forest;
 mod gradient_boosting;
 mod histogram_trees;
-mod intervals;
 mod labels;
 mod ridge;
 mod row_regressor;
@@ -18,11 +18,13 @@ mod trajectory_regressor;
 
 pub use any::{AnyRul, AnyRulParams, AnyRulState};
 pub(crate) use any::{AnyRulRecord, AnyUncalibrated};
+pub use conformal::{
+    AdaptiveCalibration, AdaptiveInterval, BandRow, BinnedIntervals, CalibrationRow, ConformalBand, Coverage,
+    CoverageSoFar, CrossConformal, RecalibratedRul, RecalibratedRulRecord, SplitConformal,
+};
 pub use gradient_boosting::{
     BoostedTrees, BoostedTreesRecord, GradientBoosting, GradientBoostingParams, GradientBoostingSettings,
 };
-pub use intervals::BinnedIntervals;
-pub(crate) use intervals::CalibrationRow;
 pub use labels::RulLabels;
 pub(crate) use labels::{LabelSettings, check_level};
 pub use ridge::{RidgeLine, RidgeLineRecord, RidgeRul, RidgeRulParams, RidgeSettings};

@@ -7,7 +7,7 @@ use prognos::{
     features::{FeatureSchema, FeatureTable},
     quantity::{LifeUnit, Seed},
     rul::{
-        GradientBoosting, RidgeRul, RulLabels, TrajectoryRegressorParams,
+        GradientBoosting, RecalibratedRul, RidgeRul, RulLabels, TrajectoryRegressorParams,
         filter::{BatteryRul, BearingWearRul, DegradationSettings, ParisRul, ParticleSettings},
         survival::{CoxRul, KaplanMeierRul, LogNormalAftRul, WeibullAftRul},
     },
@@ -130,4 +130,17 @@ fn survival_models() {
     check!(CoxRul);
     check!(WeibullAftRul);
     check!(LogNormalAftRul);
+}
+
+/// Any regressor, recalibrated on assets held out.
+#[test]
+fn recalibrated_ridge() {
+    let (train, rows) = suite::telemetry();
+    let data = lives(train);
+    let ridge = |table: &FeatureTable, labels: &RulLabels| {
+        let data = DatasetBase::new(table.clone(), labels.clone());
+        RidgeRul::params().label_cap(100.0).fit(&data)
+    };
+    let fit = || RecalibratedRul::cross(0.8, &data.records, &data.targets, 4, Seed(1), ridge).unwrap();
+    suite::regressor(fit, &rows);
 }
