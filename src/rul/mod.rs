@@ -5,17 +5,19 @@
 //! doi 10.1109/PHM.2008.4711422), and an estimate at the cap means "at least".
 
 mod any;
-mod forest;
+mod extra_trees;
 mod gradient_boosting;
-mod histogram_trees;
 mod intervals;
 mod labels;
 mod ridge;
 mod row_regressor;
 mod trajectory_regressor;
+mod tree_explanations;
+mod trees;
 
 pub use any::{AnyRul, AnyRulParams, AnyRulState};
 pub(crate) use any::{AnyRulRecord, AnyUncalibrated};
+pub use extra_trees::{ExtraTrees, ExtraTreesParams, ExtraTreesSettings, RandomTrees, RandomTreesRecord};
 pub use gradient_boosting::{
     BoostedTrees, BoostedTreesRecord, GradientBoosting, GradientBoostingParams, GradientBoostingSettings,
 };
@@ -33,3 +35,5 @@ pub use trajectory_regressor::{
     RecordedLife, TrajectoryAlgorithm, TrajectoryModel, TrajectoryRegressor, TrajectoryRegressorParams,
     TrajectoryRegressorRecord, TrajectoryRegressorValidParams, TrajectoryState,
 };
+pub use tree_explanations::{Contributions, FeatureImportance};
+pub use trees::{AftNoise, BoostingLoss};
