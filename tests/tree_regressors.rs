@@ -1,6 +1,9 @@
 //! Regressors of trees: losses, orders that are asked for, early stopping, explanations, and extremely randomised trees beside
 //! scikit-learn's.
 
+mod counting_allocator;
+
+use counting_allocator::allocations_once;
 use linfa::{DatasetBase, traits::Fit};
 use ndarray::Array2;
 use prognos::{
@@ -331,6 +334,24 @@ fn contributions_add_up_to_the_prediction() {
         let c = model.contributions(view).unwrap().ready().unwrap();
         let sum = c.base + c.of_features.iter().sum::<f64>();
         assert!((sum - point.ln()).abs() < 1e-9, "{sum} {}", point.ln());
+    }
+}
+
+#[test]
+fn predictions_allocate_nothing() {
+    let (x, y) = friedman(11, 200);
+    let data = dataset(&x, &y);
+    let boosting = small().fit(&data).unwrap();
+    let cuts = ExtraTrees::params().n_trees(10).n_folds(2).fit(&data).unwrap();
+    for view in data.records.views() {
+        assert_eq!(
+            allocations_once(|| boosting.assess(&(), view).unwrap().ready().is_some()),
+            (0, true)
+        );
+        assert_eq!(
+            allocations_once(|| cuts.assess(&(), view).unwrap().ready().is_some()),
+            (0, true)
+        );
     }
 }
 

@@ -173,8 +173,9 @@ impl Search<'_> {
                 if missing_left {
                     left = missing;
                 }
-                for bin in 1..=self.data.cuts(feature).len() {
-                    left.packed += table[bin];
+                let n_cuts = self.data.cuts(feature).len();
+                for (bin, &sum) in table.iter().enumerate().take(n_cuts + 1).skip(1) {
+                    left.packed += sum;
                     left.curvature += curvature_of(bin);
                     let right = Total {
                         packed: total.packed - left.packed,
