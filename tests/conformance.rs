@@ -19,7 +19,7 @@ use prognos::{
     features::FeatureTable,
     pipeline::{Pipeline, PipelineParams},
     quantity::{LifeUnit, Seed},
-    rul::{GradientBoosting, RidgeRul, RulLabels},
+    rul::{AftNoise, BoostingLoss, ExtraTrees, GradientBoosting, RidgeRul, RulLabels},
     signal::FleetHistory,
 };
 use suite::{
@@ -419,6 +419,24 @@ fn gradient_boosting_without_a_cap() {
     let (train, rows) = suite::telemetry();
     let data = lives(train);
     let params = GradientBoosting::params().n_trees(4).n_ensembles(1).n_bins(255);
+    suite::regressor(|| params.clone().fit(&data).unwrap(), &rows);
+}
+
+#[test]
+fn gradient_boosting_of_log_lives() {
+    let (train, rows) = suite::telemetry();
+    let data = lives(train);
+    let noise = AftNoise::Extreme;
+    let params = GradientBoosting::params().n_trees(10).n_ensembles(1).min_leaf_rows(10);
+    let params = params.loss(BoostingLoss::Censored { noise, scale: 0.5 });
+    suite::regressor(|| params.clone().label_cap(100.0).fit(&data).unwrap(), &rows);
+}
+
+#[test]
+fn extra_trees() {
+    let (train, rows) = suite::telemetry();
+    let data = lives(train);
+    let params = ExtraTrees::params().n_trees(3).min_leaf_rows(20);
     suite::regressor(|| params.clone().fit(&data).unwrap(), &rows);
 }
 

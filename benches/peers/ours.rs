@@ -4,12 +4,13 @@
 //! ./benches/peers/run.sh
 //! ```
 //!
-//! It obeys as [`serve`] says. A further task is a line of [`tasks::TASKS`] or [`detectors::TASKS`].
+//! It obeys as [`serve`] says. A further task is a line of [`tasks::TASKS`], [`detectors::TASKS`] or [`trees::TASKS`].
 
 mod detectors;
 mod serve;
 mod tasks;
+mod trees;
 
 fn main() -> std::io::Result<()> {
-    serve::main(&[tasks::TASKS, detectors::TASKS].concat())
+    serve::main(&[tasks::TASKS, detectors::TASKS, trees::TASKS].concat())
 }

@@ -14,6 +14,7 @@ import pycatch22
 import scipy.fft
 import scipy.signal
 
+import boosting
 import detectors
 import numpy_features
 import numpy_kurtogram
@@ -170,4 +171,10 @@ TASKS = [
     Task("discord", "left discord, stretches of 50 in 2,000 rows, 2,000 steps", [
         Peer(f"STUMPY's stumpi, from {detectors.DISCORD_ROWS} steps", detectors.discord, 1e-6, times=50, slow=True,
              share=detectors.DISCORD_ROWS / 2000, comparable=lambda distances: distances[:detectors.DISCORD_ROWS])]),
+    Task("gradient_boosting_fit", "boosted trees, 350 of 15 leaves on 13,440 x 250 and on both halves", [
+        Peer("LightGBM", boosting.fit, 0.015, times=1, slow=True, comparable=boosting.error,
+             numbers=lambda predict: boosting.error(predict()), note="errors on fresh assets compared")]),
+    Task("gradient_boosting_predict", "350 boosted trees of 15 leaves, 4,060 rows", [
+        Peer("LightGBM", boosting.predict, 0.015, times=1, comparable=boosting.error, note="errors compared")],
+         at_most_ms=20.3),  # 5 us a row
 ]
