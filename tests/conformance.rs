@@ -22,7 +22,6 @@ use prognos::{
     features::{FeatureSchema, FeatureTable},
     pipeline::{Pipeline, PipelineParams},
     quantity::{LifeUnit, Seed},
-    rul::{GradientBoosting, RecalibratedRul, RidgeRul, RulLabels},
     signal::FleetHistory,
 };
 use suite::{

@@ -2,6 +2,7 @@
 
 use super::{
     BinnedIntervals, LabelSettings, RowRegressor, RulLabels, TrajectoryRegressor, Uncalibrated,
+    extra_trees::{ExtraTreesParams, RandomTrees},
     filter::{
         BatteryFade, BatteryRulParams, BearingWear, BearingWearRulParams, ParisCrack, ParisRulParams, ParticleLife,
     },
@@ -304,6 +305,7 @@ macro_rules! regressors {
 
 regressors! {
     rows {
+        ExtraTrees: ExtraTreesParams => RandomTrees, "rul.extra_trees";
         GradientBoosting: GradientBoostingParams => BoostedTrees, "rul.gradient_boosting";
         Ridge: RidgeRulParams => RidgeLine, "rul.ridge";
     }

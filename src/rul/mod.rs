@@ -6,15 +6,16 @@
 
 mod any;
 mod conformal;
+mod extra_trees;
 pub mod filter;
-mod forest;
 mod gradient_boosting;
-mod histogram_trees;
 mod labels;
 mod ridge;
 mod row_regressor;
 pub mod survival;
 mod trajectory_regressor;
+mod tree_explanations;
+mod trees;
 
 pub use any::{AnyRul, AnyRulParams, AnyRulState};
 pub(crate) use any::{AnyRulRecord, AnyUncalibrated};
@@ -22,6 +23,7 @@ pub use conformal::{
     AdaptiveCalibration, AdaptiveInterval, BandRow, BinnedIntervals, CalibrationRow, ConformalBand, Coverage,
     CoverageSoFar, CrossConformal, RecalibratedRul, RecalibratedRulRecord, SplitConformal,
 };
+pub use extra_trees::{ExtraTrees, ExtraTreesParams, ExtraTreesSettings, RandomTrees, RandomTreesRecord};
 pub use gradient_boosting::{
     BoostedTrees, BoostedTreesRecord, GradientBoosting, GradientBoostingParams, GradientBoostingSettings,
 };
@@ -37,3 +39,5 @@ pub use trajectory_regressor::{
     RecordedLife, TrajectoryAlgorithm, TrajectoryModel, TrajectoryRegressor, TrajectoryRegressorParams,
     TrajectoryRegressorRecord, TrajectoryRegressorValidParams, TrajectoryState,
 };
+pub use tree_explanations::{Contributions, FeatureImportance};
+pub use trees::{AftNoise, BoostingLoss};

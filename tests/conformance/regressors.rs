@@ -7,7 +7,8 @@ use prognos::{
     features::{FeatureSchema, FeatureTable},
     quantity::{LifeUnit, Seed},
     rul::{
-        GradientBoosting, RecalibratedRul, RidgeRul, RulLabels, TrajectoryRegressorParams,
+        AftNoise, BoostingLoss, ExtraTrees, GradientBoosting, RecalibratedRul, RidgeRul, RulLabels,
+        TrajectoryRegressorParams,
         filter::{BatteryRul, BearingWearRul, DegradationSettings, ParisRul, ParticleSettings},
         survival::{CoxRul, KaplanMeierRul, LogNormalAftRul, WeibullAftRul},
     },
@@ -143,4 +144,22 @@ fn recalibrated_ridge() {
     };
     let fit = || RecalibratedRul::cross(0.8, &data.records, &data.targets, 4, Seed(1), ridge).unwrap();
     suite::regressor(fit, &rows);
+}
+
+#[test]
+fn gradient_boosting_of_log_lives() {
+    let (train, rows) = suite::telemetry();
+    let data = lives(train);
+    let noise = AftNoise::Extreme;
+    let params = GradientBoosting::params().n_trees(10).n_ensembles(1).min_leaf_rows(10);
+    let params = params.loss(BoostingLoss::Censored { noise, scale: 0.5 });
+    suite::regressor(|| params.clone().label_cap(100.0).fit(&data).unwrap(), &rows);
+}
+
+#[test]
+fn extra_trees() {
+    let (train, rows) = suite::telemetry();
+    let data = lives(train);
+    let params = ExtraTrees::params().n_trees(3).min_leaf_rows(20);
+    suite::regressor(|| params.clone().fit(&data).unwrap(), &rows);
 }
