@@ -5,17 +5,25 @@
 //! doi 10.1109/PHM.2008.4711422), and an estimate at the cap means "at least".
 
 mod any;
+mod degradation;
 mod forest;
 mod gradient_boosting;
 mod histogram_trees;
 mod intervals;
 mod labels;
+mod lives_in_order;
 mod ridge;
 mod row_regressor;
 mod trajectory_regressor;
 
 pub use any::{AnyRul, AnyRulParams, AnyRulState};
 pub(crate) use any::{AnyRulRecord, AnyUncalibrated};
+pub use degradation::{
+    Direction, ExponentialCourse, ExponentialCourseRecord, ExponentialDegradation, ExponentialDegradationParams,
+    ExponentialDegradationSettings, GammaCourse, GammaProcess, GammaProcessParams, GammaProcessSettings,
+    IncrementMemory, LineBelief, LinearCourse, LinearCourseRecord, LinearDegradation, LinearDegradationParams,
+    LinearDegradationSettings, TrendMemory, WienerCourse, WienerProcess, WienerProcessParams, WienerSettings,
+};
 pub use gradient_boosting::{
     BoostedTrees, BoostedTreesRecord, GradientBoosting, GradientBoostingParams, GradientBoostingSettings,
 };
