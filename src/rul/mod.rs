@@ -14,6 +14,7 @@ mod labels;
 mod lives_in_order;
 mod ridge;
 mod row_regressor;
+mod similarity;
 mod trajectory_regressor;
 
 pub use any::{AnyRul, AnyRulParams, AnyRulState};
@@ -36,6 +37,12 @@ pub(crate) use row_regressor::Uncalibrated;
 pub use row_regressor::{
     LabelledRows, PointModel, RowRegressor, RowRegressorParams, RowRegressorRecord, RowRegressorValidParams,
     RulAlgorithm,
+};
+pub use similarity::{
+    Alignment, CondensedLives, FittedLives, HashSimilarity, HashSimilarityParams, HashSimilaritySettings,
+    HistoryDistance, KeptHistories, LifeCurve, PairwiseSimilarity, PairwiseSimilarityParams,
+    PairwiseSimilaritySettings, RecentReadings, ResidualSimilarity, ResidualSimilarityParams,
+    ResidualSimilaritySettings, VectorDistance,
 };
 pub use trajectory_regressor::{
     RecordedLife, TrajectoryAlgorithm, TrajectoryModel, TrajectoryRegressor, TrajectoryRegressorParams,
