@@ -344,10 +344,8 @@ fn hostile_lives_are_errors_and_hostile_readings_are_no_prognosis() {
         };
         let scaled: Vec<Life> = lives.iter().map(scaled).collect();
         let machine: Vec<f64> = lives[3].readings[..40].iter().map(|r| r * size).collect();
-        each_model!(&scaled, name, model => if let Ok(model) = model {
-            if let Assessment::Ready(d) = after(&model, &machine) {
-                assert!(d.median().is_none_or(|m| m.is_finite()), "{name}");
-            }
+        each_model!(&scaled, name, model => if let Ok(Assessment::Ready(d)) = model.map(|m| after(&m, &machine)) {
+            assert!(d.median().is_none_or(|m| m.is_finite()), "{name}");
         });
     }
 

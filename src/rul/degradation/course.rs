@@ -63,7 +63,7 @@ impl Default for CourseSettings {
 impl CourseSettings {
     pub(super) fn check(&self) -> Result<()> {
         if let Some(t) = self.threshold
-            && !(t.abs() <= RANGE)
+            && !t.abs().le(&RANGE)
         {
             return Err(Error::parameter("threshold", "finite, at most 1e100 in magnitude", t));
         }
@@ -80,7 +80,7 @@ impl CourseSettings {
             return Err(Error::parameter("horizon", "above 0, at most 1e12", h));
         }
         match self.half_life {
-            Some(h) if !(h >= 2.0 && h <= 1e9) => Err(Error::parameter("half_life", "from 2 to 1e9 rows", h)),
+            Some(h) if !(2.0..=1e9).contains(&h) => Err(Error::parameter("half_life", "from 2 to 1e9 rows", h)),
             _ => Ok(()),
         }
     }

@@ -91,7 +91,7 @@ impl TrajectoryAlgorithm for ExponentialDegradationSettings {
 
     fn check(&self) -> Result<()> {
         self.course.check()?;
-        if !(self.asymptote.abs() <= 1e100) {
+        if !self.asymptote.abs().le(&1e100) {
             return Err(Error::parameter(
                 "asymptote",
                 "finite, at most 1e100 in magnitude",
@@ -213,7 +213,7 @@ impl TrajectoryModel for ExponentialCourse {
     }
 
     fn from_record(r: ExponentialCourseRecord, _: usize) -> Result<Self> {
-        if !(r.asymptote.abs() <= 1e100) {
+        if !r.asymptote.abs().le(&1e100) {
             return Err(Error::persistence(format!(
                 "exponential degradation: expected a finite asymptote, got {}",
                 r.asymptote

@@ -16,7 +16,7 @@ pub(super) fn lives(
     failure: impl Fn(f64) -> f64,
 ) -> std::result::Result<RulDistribution, NoPrognosis> {
     let known = failure(horizon);
-    if !(known >= 0.5) {
+    if !known.ge(&0.5) {
         return Err(if known.is_nan() {
             NoPrognosis::Diverged
         } else {

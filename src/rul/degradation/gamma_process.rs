@@ -105,7 +105,7 @@ impl TrajectoryAlgorithm for GammaProcessSettings {
             return Err(Error::insufficient("gamma process", "at least 3 increments", n));
         }
         let rate = rise / time;
-        if !(rate > 0.0) || 3 * back > n {
+        if !rate.gt(&0.0) || 3 * back > n {
             return Err(Error::insufficient(
                 "gamma process",
                 "readings that grow towards the threshold, at most a third of the steps backwards",
@@ -191,7 +191,7 @@ impl TrajectoryModel for GammaCourse {
         if level >= 0.0 {
             return Ok(Err(NoPrognosis::ThresholdCrossed));
         }
-        if !(memory.p_value() < self.course.significance()) {
+        if !memory.p_value().lt(&self.course.significance()) {
             return Ok(Err(NoPrognosis::NoTrend));
         }
         let failure = |t: f64| gamma_above(self.shape_rate * self.course.age(t), -level / self.scale);

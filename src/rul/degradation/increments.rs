@@ -56,7 +56,7 @@ impl IncrementMemory {
         let s = &mut self.0;
         if let Some((last_age, last)) = s.last {
             let (time, rise) = (age - last_age, reading - last);
-            if !(time > 0.0) {
+            if !time.gt(&0.0) {
                 return;
             }
             s.weight = decay * s.weight + 1.0;
@@ -94,7 +94,7 @@ impl IncrementMemory {
 
     /// Sum of squared increments from their mean rate, each over its time.
     pub(super) fn residual(&self) -> f64 {
-        if !(self.0.time > 0.0) {
+        if !self.0.time.gt(&0.0) {
             return 0.0;
         }
         let left = self.0.squares - self.0.rise * self.0.rise / self.0.time;

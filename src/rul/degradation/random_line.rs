@@ -204,7 +204,7 @@ impl RandomLine {
         if memory.last() >= 0.0 {
             return Err(NoPrognosis::ThresholdCrossed);
         }
-        if !(memory.p_value() < course.significance()) {
+        if !memory.p_value().lt(&course.significance()) {
             return Err(NoPrognosis::NoTrend);
         }
         let (m, c) = self.posterior_at(memory, age);

@@ -106,7 +106,7 @@ impl TrendMemory {
         let s = &self.0;
         let Some(slope) = self.slope() else { return 1.0 };
         let df = s.weight * s.weight / s.squared_weight - 2.0;
-        if !(df > 0.5) || slope == 0.0 {
+        if !df.gt(&0.5) || slope == 0.0 {
             return 1.0;
         }
         // Weights sum to `weight`, not to the number of readings they are worth.

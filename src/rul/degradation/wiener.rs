@@ -75,7 +75,7 @@ impl WienerProcess {
 
 /// The probability of a first passage over `distance` within `t`, for a drift `N(m, v)` and a diffusion `σ²`.
 fn passage(t: f64, distance: f64, m: f64, v: f64, diffusion: f64) -> f64 {
-    if !(t > 0.0) {
+    if !t.gt(&0.0) {
         return 0.0;
     }
     let s = (diffusion * t + v * t * t).sqrt();
@@ -209,7 +209,7 @@ impl TrajectoryModel for WienerCourse {
         if level >= 0.0 {
             return Ok(Err(NoPrognosis::ThresholdCrossed));
         }
-        if !(memory.p_value() < self.course.significance()) {
+        if !memory.p_value().lt(&self.course.significance()) {
             return Ok(Err(NoPrognosis::NoTrend));
         }
         let (m, v) = self.posterior(memory);

@@ -35,7 +35,7 @@ impl TryFrom<RecentRecord> for RecentReadings {
             && r.ages.windows(2).all(|w| w[0] < w[1])
             && r.values.iter().all(|v| v.abs() <= LARGEST)
             && (r.ages.is_empty() == r.values.is_empty())
-            && (r.ages.is_empty() || r.values.len() % r.ages.len() == 0);
+            && (r.ages.is_empty() || r.values.len().is_multiple_of(r.ages.len()));
         if !sound {
             return Err(Error::persistence(
                 "recent readings: expected readings in standard units at ages that rise, got others",
@@ -70,7 +70,7 @@ impl RecentReadings {
 
     /// Takes a row in standard units; of more than `window` rows the oldest is forgotten.
     pub(super) fn take(&mut self, age: f64, row: impl ExactSizeIterator<Item = f64>, window: usize) {
-        if self.ages.last().is_some_and(|last| !(age > *last)) || !(age <= 1e15) {
+        if self.ages.last().is_some_and(|last| !age.gt(last)) || !age.le(&1e15) {
             return;
         }
         let width = row.len();

@@ -124,7 +124,7 @@ impl Kernel {
         let Some(nearest) = matches.first().map(|m| m.distance) else {
             return Err(NoPrognosis::BeyondKnownLives);
         };
-        if !(nearest <= self.limit) {
+        if !nearest.le(&self.limit) {
             return Err(NoPrognosis::NoSimilarLife);
         }
         matches.truncate(self.n_nearest);

@@ -73,7 +73,7 @@ pub enum LifeCurve {
 /// let mut state = model.new_state();
 /// let outcomes: Vec<_> = table.views().skip(130).take(50).map(|x| model.step(&mut state, x).unwrap()).collect();
 /// let Assessment::Ready(estimate) = outcomes[49] else { panic!() };
-/// assert!((estimate.rul - 31.0).abs() < 8.0, "{estimate}");
+/// assert!(estimate.rul - 31.0).abs().lt(&8.0, "{estimate}");
 /// # Ok::<(), prognos::Error>(())
 /// ```
 pub type ResidualSimilarity = TrajectoryRegressor<FittedLives>;
@@ -166,7 +166,7 @@ fn polynomial(u: &[f64], y: &[f64], degree: usize) -> [f64; 3] {
     }
     let first = |u: f64| u - centre;
     let squares: f64 = u.iter().map(|u| first(*u) * first(*u)).sum();
-    if !(squares > 1e-12) {
+    if !squares.gt(&1e-12) {
         return [mean, 0.0, 0.0];
     }
     let slope = u.iter().zip(y).map(|(u, y)| first(*u) * y).sum::<f64>() / squares;
@@ -181,7 +181,7 @@ fn polynomial(u: &[f64], y: &[f64], degree: usize) -> [f64; 3] {
     );
     let second = |u: f64| first(u) * (first(u) - along) - middle;
     let squares: f64 = u.iter().map(|u| second(*u) * second(*u)).sum();
-    if !(squares > 1e-12) {
+    if !squares.gt(&1e-12) {
         return line;
     }
     let bend = u.iter().zip(y).map(|(u, y)| second(*u) * y).sum::<f64>() / squares;
@@ -226,7 +226,7 @@ impl TrajectoryAlgorithm for ResidualSimilaritySettings {
 
     fn fit(&self, lives: &[RecordedLife<'_>], _: LifeUnit, _: Seed) -> Result<FittedLives> {
         let logarithms = self.curve == LifeCurve::Exponential;
-        if logarithms && let Some(v) = lives.iter().flat_map(|l| l.values).find(|v| !(**v > 0.0)) {
+        if logarithms && let Some(v) = lives.iter().flat_map(|l| l.values).find(|v| !v.gt(&&0.0)) {
             return Err(Error::parameter(
                 "curve",
                 "a line or a parabola where readings are not above 0",
