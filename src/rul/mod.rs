@@ -6,12 +6,15 @@
 
 mod any;
 mod conformal;
+mod degradation;
 mod extra_trees;
 pub mod filter;
 mod gradient_boosting;
 mod labels;
+mod lives_in_order;
 mod ridge;
 mod row_regressor;
+mod similarity;
 pub mod survival;
 mod trajectory_regressor;
 mod tree_explanations;
@@ -22,6 +25,12 @@ pub(crate) use any::{AnyRulRecord, AnyUncalibrated};
 pub use conformal::{
     AdaptiveCalibration, AdaptiveInterval, BandRow, BinnedIntervals, CalibrationRow, ConformalBand, Coverage,
     CoverageSoFar, CrossConformal, RecalibratedRul, RecalibratedRulRecord, SplitConformal,
+};
+pub use degradation::{
+    Direction, ExponentialCourse, ExponentialCourseRecord, ExponentialDegradation, ExponentialDegradationParams,
+    ExponentialDegradationSettings, GammaCourse, GammaProcess, GammaProcessParams, GammaProcessSettings,
+    IncrementMemory, LineBelief, LinearCourse, LinearCourseRecord, LinearDegradation, LinearDegradationParams,
+    LinearDegradationSettings, TrendMemory, WienerCourse, WienerProcess, WienerProcessParams, WienerSettings,
 };
 pub use extra_trees::{ExtraTrees, ExtraTreesParams, ExtraTreesSettings, RandomTrees, RandomTreesRecord};
 pub use gradient_boosting::{
@@ -34,6 +43,12 @@ pub(crate) use row_regressor::Uncalibrated;
 pub use row_regressor::{
     LabelledRows, PointModel, RowRegressor, RowRegressorParams, RowRegressorRecord, RowRegressorValidParams,
     RulAlgorithm,
+};
+pub use similarity::{
+    Alignment, CondensedLives, FittedLives, HashSimilarity, HashSimilarityParams, HashSimilaritySettings,
+    HistoryDistance, KeptHistories, LifeCurve, PairwiseSimilarity, PairwiseSimilarityParams,
+    PairwiseSimilaritySettings, RecentReadings, ResidualSimilarity, ResidualSimilarityParams,
+    ResidualSimilaritySettings, VectorDistance,
 };
 pub use trajectory_regressor::{
     RecordedLife, TrajectoryAlgorithm, TrajectoryModel, TrajectoryRegressor, TrajectoryRegressorParams,
