@@ -19,7 +19,7 @@ use prognos::{
     features::FeatureTable,
     pipeline::{Pipeline, PipelineParams},
     quantity::{LifeUnit, Seed},
-    rul::{GradientBoosting, RidgeRul, RulLabels},
+    rul::{FourierRidge, GradientBoosting, RidgeRul, RulLabels, StackedRul},
     signal::FleetHistory,
 };
 use suite::{
@@ -428,6 +428,26 @@ fn ridge() {
     let data = lives(train);
     suite::regressor(|| RidgeRul::params().label_cap(100.0).fit(&data).unwrap(), &rows);
     suite::regressor(|| RidgeRul::params().lambda(0.0).fit(&data).unwrap(), &rows);
+}
+
+#[test]
+fn fourier_ridge() {
+    let (train, rows) = suite::telemetry();
+    let data = lives(train);
+    let params = FourierRidge::params().n_waves(40).bandwidths([0.5, 1.0]);
+    suite::regressor(|| params.clone().label_cap(100.0).fit(&data).unwrap(), &rows);
+    suite::regressor(|| params.clone().lambda(0.0).fit(&data).unwrap(), &rows);
+}
+
+#[test]
+fn stack() {
+    let (train, rows) = suite::telemetry();
+    let data = lives(train);
+    let trees = GradientBoosting::params().n_trees(8).n_ensembles(1).min_leaf_rows(10);
+    let bases = [trees.into(), FourierRidge::params().n_waves(33).into(), RidgeRul::params().into()];
+    let params = StackedRul::params().bases(bases);
+    suite::regressor(|| params.clone().label_cap(100.0).fit(&data).unwrap(), &rows);
+    suite::regressor(|| params.clone().weights([2.0, 1.0, 1.0]).fit(&data).unwrap(), &rows);
 }
 
 /// A chain fitted on `train`, on the rows of the first machines of `unseen`.

@@ -2,8 +2,10 @@
 
 use super::{
     BinnedIntervals, LabelSettings, RowRegressor, RulLabels, TrajectoryRegressor, Uncalibrated,
+    fourier_ridge::{FourierCurve, FourierRidgeParams},
     gradient_boosting::{BoostedTrees, GradientBoostingParams},
     ridge::{RidgeLine, RidgeRulParams},
+    stack::{Stack, StackedRulParams},
 };
 use crate::{
     envelope::Fingerprint,
@@ -297,8 +299,10 @@ macro_rules! regressors {
 
 regressors! {
     rows {
+        FourierRidge: FourierRidgeParams => FourierCurve, "rul.fourier_ridge";
         GradientBoosting: GradientBoostingParams => BoostedTrees, "rul.gradient_boosting";
         Ridge: RidgeRulParams => RidgeLine, "rul.ridge";
+        Stack: StackedRulParams => Stack, "rul.stack";
     }
     trajectories {
     }

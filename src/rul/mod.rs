@@ -6,16 +6,19 @@
 
 mod any;
 mod forest;
+mod fourier_ridge;
 mod gradient_boosting;
 mod histogram_trees;
 mod intervals;
 mod labels;
 mod ridge;
 mod row_regressor;
+mod stack;
 mod trajectory_regressor;
 
 pub use any::{AnyRul, AnyRulParams, AnyRulState};
 pub(crate) use any::{AnyRulRecord, AnyUncalibrated};
+pub use fourier_ridge::{FourierCurve, FourierCurveRecord, FourierRidge, FourierRidgeParams, FourierRidgeSettings};
 pub use gradient_boosting::{
     BoostedTrees, BoostedTreesRecord, GradientBoosting, GradientBoostingParams, GradientBoostingSettings,
 };
@@ -29,6 +32,7 @@ pub use row_regressor::{
     LabelledRows, PointModel, RowRegressor, RowRegressorParams, RowRegressorRecord, RowRegressorValidParams,
     RulAlgorithm,
 };
+pub use stack::{Stack, StackBase, StackRecord, StackSettings, StackedRul, StackedRulParams};
 pub use trajectory_regressor::{
     RecordedLife, TrajectoryAlgorithm, TrajectoryModel, TrajectoryRegressor, TrajectoryRegressorParams,
     TrajectoryRegressorRecord, TrajectoryRegressorValidParams, TrajectoryState,
