@@ -444,7 +444,11 @@ fn stack() {
     let (train, rows) = suite::telemetry();
     let data = lives(train);
     let trees = GradientBoosting::params().n_trees(8).n_ensembles(1).min_leaf_rows(10);
-    let bases = [trees.into(), FourierRidge::params().n_waves(33).into(), RidgeRul::params().into()];
+    let bases = [
+        trees.into(),
+        FourierRidge::params().n_waves(33).into(),
+        RidgeRul::params().into(),
+    ];
     let params = StackedRul::params().bases(bases);
     suite::regressor(|| params.clone().label_cap(100.0).fit(&data).unwrap(), &rows);
     suite::regressor(|| params.clone().weights([2.0, 1.0, 1.0]).fit(&data).unwrap(), &rows);
