@@ -9,12 +9,14 @@ mod conformal;
 mod degradation;
 mod extra_trees;
 pub mod filter;
+mod fourier_ridge;
 mod gradient_boosting;
 mod labels;
 mod lives_in_order;
 mod ridge;
 mod row_regressor;
 mod similarity;
+mod stack;
 pub mod survival;
 mod trajectory_regressor;
 mod tree_explanations;
@@ -33,6 +35,7 @@ pub use degradation::{
     LinearDegradationSettings, TrendMemory, WienerCourse, WienerProcess, WienerProcessParams, WienerSettings,
 };
 pub use extra_trees::{ExtraTrees, ExtraTreesParams, ExtraTreesSettings, RandomTrees, RandomTreesRecord};
+pub use fourier_ridge::{FourierCurve, FourierCurveRecord, FourierRidge, FourierRidgeParams, FourierRidgeSettings};
 pub use gradient_boosting::{
     BoostedTrees, BoostedTreesRecord, GradientBoosting, GradientBoostingParams, GradientBoostingSettings,
 };
@@ -50,6 +53,7 @@ pub use similarity::{
     PairwiseSimilaritySettings, RecentReadings, ResidualSimilarity, ResidualSimilarityParams,
     ResidualSimilaritySettings, VectorDistance,
 };
+pub use stack::{Stack, StackBase, StackRecord, StackSettings, StackedRul, StackedRulParams};
 pub use trajectory_regressor::{
     RecordedLife, TrajectoryAlgorithm, TrajectoryModel, TrajectoryRegressor, TrajectoryRegressorParams,
     TrajectoryRegressorRecord, TrajectoryRegressorValidParams, TrajectoryState,

@@ -150,6 +150,11 @@ impl<A: RulAlgorithm> RowRegressorParams<A> {
         self
     }
 
+    /// The algorithm's own settings, those of labels and intervals left behind.
+    pub(super) fn into_algorithm(self) -> A {
+        self.0.algorithm
+    }
+
     /// Learns remaining lives above `cap`, in life units, as `cap`.
     #[must_use]
     pub fn label_cap(mut self, cap: f64) -> Self {
