@@ -10,9 +10,11 @@ mod gradient_boosting;
 mod histogram_trees;
 mod intervals;
 mod labels;
+mod life_prior;
 mod ridge;
 mod row_regressor;
 mod trajectory_regressor;
+mod updated_life_prior;
 
 pub use any::{AnyRul, AnyRulParams, AnyRulState};
 pub(crate) use any::{AnyRulRecord, AnyUncalibrated};
@@ -23,6 +25,9 @@ pub use intervals::BinnedIntervals;
 pub(crate) use intervals::CalibrationRow;
 pub use labels::RulLabels;
 pub(crate) use labels::{LabelSettings, check_level};
+pub use life_prior::{
+    LifeDistribution, LifeDistributionRecord, LifePrior, LifePriorParams, LifePriorSettings, LifeWeighting,
+};
 pub use ridge::{RidgeLine, RidgeLineRecord, RidgeRul, RidgeRulParams, RidgeSettings};
 pub(crate) use row_regressor::Uncalibrated;
 pub use row_regressor::{
@@ -32,4 +37,8 @@ pub use row_regressor::{
 pub use trajectory_regressor::{
     RecordedLife, TrajectoryAlgorithm, TrajectoryModel, TrajectoryRegressor, TrajectoryRegressorParams,
     TrajectoryRegressorRecord, TrajectoryRegressorValidParams, TrajectoryState,
+};
+pub use updated_life_prior::{
+    HeldOutGain, LifeEvidence, ReadingRise, UpdatedLife, UpdatedLifePrior, UpdatedLifePriorParams,
+    UpdatedLifePriorSettings, UpdatedLifeRecord,
 };
