@@ -462,4 +462,3 @@ macro_rules! follows_a_machine {
         );
     }};
 }
-

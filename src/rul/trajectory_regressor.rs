@@ -193,6 +193,13 @@ pub struct TrajectoryState<M> {
     memory: M,
 }
 
+impl<M> TrajectoryState<M> {
+    /// What the algorithm remembers.
+    pub fn memory(&self) -> &M {
+        &self.memory
+    }
+}
+
 /// Parameters of a [`TrajectoryRegressor`], not yet checked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrajectoryRegressorParams<A>(TrajectoryRegressorValidParams<A>);
