@@ -21,6 +21,14 @@ use prognos::{
     signal::Channel,
 };
 
+/// Fits twice, and once more with other parameters.
+macro_rules! follows_a_machine {
+    ($params:expr, $others:expr) => {{
+        let (data, rows) = wearing();
+        suite::trajectory_regressor(|| $params.fit(&data).unwrap(), || $others.fit(&data).unwrap(), &rows);
+    }};
+}
+
 /// Lives that follow from the rows of [`suite::telemetry`], the first sensor above all.
 fn lives(table: FeatureTable) -> DatasetBase<FeatureTable, RulLabels> {
     let life = |row: &[f64]| (60.0 + 25.0 * row[0] - 10.0 * (row[2] - 200.0)).clamp(0.0, 120.0);
