@@ -10,6 +10,7 @@ use crate::{
     quantity::{LifeUnit, Seed},
 };
 use serde::{Deserialize, Serialize};
+use statrs::distribution::{ContinuousCDF, StudentsT};
 
 /// Rows a reading is smoothed over before its lowest level counts.
 const N_SMOOTHED: u64 = 15;
@@ -17,8 +18,8 @@ const N_SMOOTHED: u64 = 15;
 const N_SHARES: u32 = 18;
 /// Powers of the evidence that are tried.
 const POWERS: [f64; 4] = [0.25, 0.5, 0.75, 1.0];
-/// What evidence has to gain, in standard errors over lives.
-const HURDLE: f64 = 2.0;
+/// The chance that evidence is found where there is none, over all readings and powers that are tried.
+const CHANCE: f64 = 0.05;
 /// Failed lives below which no reading can prove itself.
 const LEAST_LIVES: usize = 4;
 /// The most folds by life.
@@ -41,10 +42,12 @@ const LARGEST: f64 = 1e101;
 ///
 /// with Student's t on 4 degrees of freedom. Which reading, and the power `η` of 0.25, 0.5, 0.75 and 1, is chosen by the
 /// continuous ranked probability score of lives held out (each once, in up to 10 folds), relative to their length. Chosen is
-/// something only where at least 4 lives failed, `b < 0`, and the mean gain over the prior is above two of its standard
-/// errors over lives; otherwise `η = 0`, which is the prior to the last bit. [`evidence`](UpdatedLife::evidence) says
-/// which, [`gain`](UpdatedLife::gain) how much, and [`moved`](UpdatedLife::moved) how far a machine's reading has
-/// moved its prognosis. Several readings tried on few lives find something by chance sooner than the two standard errors say.
+/// something only where at least 4 lives failed, `b < 0`, and the mean gain over the prior is so many of its standard errors
+/// over lives that, were there nothing to find, one of all readings and powers would reach it with a chance of 0.05 at most
+/// (Student's t, divided by their number after Bonferroni: 5.3 standard errors for 16 candidates on 5 lives); otherwise
+/// `η = 0`, which is the prior to the last bit. [`evidence`](UpdatedLife::evidence) says which,
+/// [`gain`](UpdatedLife::gain) how much, and [`moved`](UpdatedLife::moved) how far a machine's reading has moved its
+/// prognosis. Gains of held-out lives share the lives they are judged by, so the chance is a good guess and no bound.
 ///
 /// Until 15 rows were seen, the prior stands. Fitting costs a prior a fold and readings × powers × shares × lives scores.
 ///
@@ -326,13 +329,13 @@ impl Line {
     }
 }
 
-/// The reading and power that gained most on lives held out, whether enough or not.
+/// The reading and power that gained most on lives held out, whether enough or not, and the standard errors that are enough.
 fn best_held_out(
     settings: LifePriorSettings,
     lives: &[&RecordedLife<'_>],
     asked: &[Asked],
     unit: LifeUnit,
-) -> Result<Option<(LifeEvidence, HeldOutGain)>> {
+) -> Result<Option<(LifeEvidence, HeldOutGain, f64)>> {
     let width = lives.first().map_or(0, |l| l.width);
     let n_folds = asked.len().min(MOST_FOLDS);
     // Of each reading and power, of each life.
@@ -370,7 +373,8 @@ fn best_held_out(
         }
     }
     let n = asked.len() as f64;
-    let mut best: Option<(LifeEvidence, HeldOutGain)> = None;
+    let hurdle = hurdle(asked.len(), gains.len())?;
+    let mut best: Option<(LifeEvidence, HeldOutGain, f64)> = None;
     for (at, of_lives) in gains.iter().enumerate() {
         let mean = of_lives.iter().sum::<f64>() / n;
         let squares: f64 = of_lives.iter().map(|g| (g - mean) * (g - mean)).sum();
@@ -378,20 +382,28 @@ fn best_held_out(
             mean,
             standard_error: (squares / (n - 1.0) / n).sqrt(),
         };
-        if best.is_none_or(|(_, b)| gain.lower() > b.lower()) {
+        if best.is_none_or(|(_, b, _)| gain.lower(hurdle) > b.lower(hurdle)) {
             let evidence = LifeEvidence {
                 reading: at / POWERS.len(),
                 power: POWERS[at % POWERS.len()],
             };
-            best = Some((evidence, gain));
+            best = Some((evidence, gain, hurdle));
         }
     }
     Ok(best)
 }
 
+/// Standard errors over `n_lives` that one of `n_candidates` without evidence reaches with a chance of [`CHANCE`] at most.
+fn hurdle(n_lives: usize, n_candidates: usize) -> Result<f64> {
+    let freedom = (n_lives.max(2) - 1) as f64;
+    let t = StudentsT::new(0.0, 1.0, freedom)
+        .map_err(|e| Error::input("degrees of freedom", "above 0", freedom).with_source(e))?;
+    Ok(t.inverse_cdf(1.0 - CHANCE / n_candidates.max(1) as f64))
+}
+
 impl HeldOutGain {
-    fn lower(&self) -> f64 {
-        self.mean - HURDLE * self.standard_error
+    fn lower(&self, hurdle: f64) -> f64 {
+        self.mean - hurdle * self.standard_error
     }
 }
 
@@ -424,12 +436,12 @@ impl TrajectoryAlgorithm for UpdatedLifePriorSettings {
             best_held_out(self.prior, &sorted, &asked, unit)?
         };
         let evidence = best
-            .filter(|(_, gain)| gain.lower() > 0.0)
-            .and_then(|(evidence, _)| Some((evidence, line(asked.iter(), evidence.reading)?)));
+            .filter(|(_, gain, hurdle)| gain.lower(*hurdle) > 0.0)
+            .and_then(|(evidence, _, _)| Some((evidence, line(asked.iter(), evidence.reading)?)));
         Ok(UpdatedLife {
             prior,
             evidence,
-            gain: best.map(|(_, gain)| gain),
+            gain: best.map(|(_, gain, _)| gain),
         })
     }
 }
@@ -593,6 +605,13 @@ mod tests {
     }
 
     #[test]
+    fn the_hurdle_is_students() {
+        // SciPy: t.ppf(1 - 0.05/16, 4), t.ppf(1 - 0.05/16, 5).
+        assert!((hurdle(5, 16).unwrap() - 5.261057575).abs() < 1e-6);
+        assert!((hurdle(6, 16).unwrap() - 4.525716259).abs() < 1e-6);
+    }
+
+    #[test]
     fn a_reading_that_tells_is_found_and_moves_the_prior_towards_the_truth() {
         let lives = recorded(9, true);
         let model = fitted(&lives[1..]);
@@ -673,7 +692,7 @@ mod tests {
 
     #[test]
     fn files_and_memories_that_cannot_be_are_refused() {
-        let model = fitted(&recorded(8, true));
+        let model = fitted(&recorded(14, true));
         let refused = |change: fn(&mut UpdatedLifeRecord)| {
             let mut record = model.to_record();
             change(&mut record);
