@@ -243,7 +243,8 @@ impl LifeDistribution {
 
     /// Whether a machine of this age is older than anything the lives know of.
     pub(super) fn is_beyond(&self, age: f64) -> bool {
-        !(self.survival(age) >= LEAST_SURVIVAL)
+        let survival = self.survival(age);
+        survival.is_nan() || survival < LEAST_SURVIVAL
     }
 
     /// The remaining life at `age` that is exceeded with the probability `survival`, infinite where it is not known.
@@ -454,7 +455,7 @@ impl Curve {
     fn log_survival(&self, x: f64) -> f64 {
         let t = libm::asinh((x - self.centre) / self.spread);
         let at = (t / PLACES_REACH + 1.0) / 2.0 * (N_PLACES - 1) as f64;
-        if !(at > 0.0) {
+        if at.is_nan() || at <= 0.0 {
             return 0.0;
         }
         let i = at as usize;
