@@ -76,6 +76,7 @@ example() {
             fi
             args=(--data "$PROGNOS_DATA/femto" --test "$PROGNOS_DATA/femto/raw_csv")
             ;;
+        survival) [ -z "${PROGNOS_DATA:-}" ] || args=(--data "$PROGNOS_DATA/ai4i") ;;
         stream_anomaly)
             if [ -z "${PROGNOS_DATA:-}" ]; then
                 echo "skipped example $name: it needs PROGNOS_DATA"

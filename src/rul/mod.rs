@@ -1,8 +1,22 @@
 //! Prognosis: regressors of remaining useful life (RUL), one a file, with intervals.
 //!
-//! Every regressor takes feature rows and keeps [`crate::model::RulRegressor`]. Labels may be capped: a machine in health
-//! shows nothing of how long it will live, so remaining lives above the cap are all learned as the cap (Heimes 2008,
-//! doi 10.1109/PHM.2008.4711422), and an estimate at the cap means "at least".
+//! Every one of them keeps [`RulRegressor`](crate::model::RulRegressor): an estimate with its interval, a whole
+//! [`RulDistribution`](crate::model::RulDistribution) behind it, or the [reason](crate::model::NoPrognosis) why there is none.
+//!
+//! | what is known | regressors |
+//! |---|---|
+//! | many lives, many features a row | [`GradientBoosting`], [`ExtraTrees`], [`FourierRidge`], [`RidgeRul`], and [`StackedRul`] of them: [`RowRegressor`]s |
+//! | lives and one or a few health readings | [`similarity`]: which recorded life is this one like? |
+//! | a reading that runs to a threshold | [`degradation`]: lines, exponentials, Wiener and gamma processes |
+//! | how the part wears, as an equation | [`filter`]: Kalman, unscented and particle filters over a state model; cracks, batteries, bearings |
+//! | ages, failures and machines still running | [`survival`]: Kaplan-Meier, Weibull and log-normal accelerated lives, Cox |
+//! | a handful of lives | [`LifePrior`], and [`UpdatedLifePrior`] where a reading has proved that it tells more |
+//!
+//! All but the first row are [`TrajectoryRegressor`]s: they remember a machine, in a bounded memory. [`conformal`] holds the
+//! ways to intervals that hold, for any of them. [`AnyRul`] is the closed list, what a chain may hold.
+//!
+//! Labels of rows may be capped: a machine in health shows nothing of how long it will live, so remaining lives above the
+//! cap are all learned as the cap (Heimes 2008, doi 10.1109/PHM.2008.4711422), and an estimate at the cap means "at least".
 
 mod any;
 pub mod conformal;
