@@ -10,6 +10,7 @@ use crate::{
     error::{Error, Result},
     model::{NoPrognosis, RulDistribution},
     quantity::LifeUnit,
+    rul::survival::normal::hazard,
 };
 use std::f64::consts::PI;
 
@@ -225,24 +226,20 @@ impl Way {
         if q == 0.0 {
             return if self.drift * t >= w { 1.0 } else { 0.0 };
         }
-        let mut sum = normal_cdf((self.drift * t - w) / q);
+        let a = (self.drift * t - w) / q;
+        let mut sum = normal_cdf(a);
         if self.noise > 0.0 {
-            let slope = self.drift + s2 * w / self.noise;
-            let exponent = 2.0 * w * slope / self.noise;
-            let z = -(self.drift * t + w + 2.0 * s2 * w * t / self.noise) / q;
-            sum += libm::exp((exponent + log_normal_cdf(z)).min(0.0));
+            let b = (self.drift * t + w + 2.0 * s2 * w * t / self.noise) / q;
+            // The exponent is (b² - a²) / 2. It and the logarithm of Φ(-b) may be huge and all but cancel, so that where b is
+            // above 0 the product is taken as φ(a) over the hazard φ(b) / Φ(-b), which has no such parts.
+            sum += if b > 0.0 {
+                libm::exp(-0.5 * a * a) / ((2.0 * PI).sqrt() * hazard(b))
+            } else {
+                let exponent = 2.0 * w * (self.drift + s2 * w / self.noise) / self.noise;
+                libm::exp(exponent.min(0.0)) * normal_cdf(-b)
+            };
         }
         sum.clamp(0.0, 1.0)
-    }
-}
-
-/// `ln Φ(z)`, by the asymptotic series where `Φ` is no number any more (relative error below 10⁻⁶ there).
-fn log_normal_cdf(z: f64) -> f64 {
-    if z > -35.0 {
-        libm::log(normal_cdf(z))
-    } else {
-        let r = 1.0 / (z * z);
-        -0.5 * z * z - 0.5 * libm::log(2.0 * PI) - libm::log(-z) + libm::log1p(-r + 3.0 * r * r)
     }
 }
 
@@ -272,7 +269,33 @@ mod tests {
             // The midpoint rule in p cuts tails of 1/(2n).
             assert!((way(w, mu, s, sigma).failure(t) - averaged).abs() < 1e-4, "{t}");
         }
-        assert!((log_normal_cdf(-35.000_001) - log_normal_cdf(-34.999_999) + 7e-5).abs() < 2e-6);
+    }
+
+    /// Without noise in the level, the drift alone decides: F(t) = Φ((μ t - w) / (s t)). As noise goes, so must the formula, whose
+    /// exponent then grows as 1/σ⁴.
+    #[test]
+    fn little_noise_is_no_noise() {
+        let (w, mu, s) = (10.0, 0.1, 0.1);
+        for t in [20.0, 50.0, 100.0, 300.0, 1000.0] {
+            let sure = normal_cdf((mu * t - w) / (s * t));
+            for sigma in [1e-3, 1e-4, 1e-5, 1e-10, 1e-60] {
+                let got = way(w, mu, s, sigma).failure(t);
+                // Noise widens q by a part of σ² / (2 s² t), below 3 σ², and adds less by its own reaching w.
+                assert!(
+                    (got - sure).abs() < 10.0 * sigma * sigma + 1e-12,
+                    "{t} {sigma}: {got} {sure}"
+                );
+            }
+        }
+        // A drift away from the threshold: exp(2 μ w / σ²) ever arrive.
+        for (mu, sigma, ever) in [
+            (-0.1, 1.0, libm::exp(-2.0)),
+            (-1.0, 1.0, libm::exp(-20.0)),
+            (-1.0, 0.1, 0.0),
+        ] {
+            let got = way(10.0, mu, 0.0, sigma).failure(1e6);
+            assert!((got - ever).abs() < 1e-3 * ever + 1e-300, "{mu} {sigma}: {got} {ever}");
+        }
     }
 
     #[test]

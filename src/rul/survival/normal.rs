@@ -28,7 +28,7 @@ pub(super) fn log_survival(z: f64) -> f64 {
 }
 
 /// Density over survival, the slope of `-log_survival`.
-pub(super) fn hazard(z: f64) -> f64 {
+pub(in crate::rul) fn hazard(z: f64) -> f64 {
     if z > FAR {
         fraction(z)
     } else {
