@@ -159,7 +159,9 @@ pub trait TrajectoryModel: Clone + fmt::Debug + Send + Sync + 'static {
 
 /// A fitted regressor that follows each machine through its life, from its own readings in the order they came.
 ///
-/// The estimate is the median of the [distribution](RulRegressor::distribution) with its central interval. A row in which
+/// The estimate is the median of the [distribution](RulRegressor::distribution) with its central interval; an upper end that
+/// is not known is the last life that is, so that lives beyond count as that long. Where the median itself is not known there
+/// is no estimate but [`NoPrognosis::BeyondKnownLives`], and the distribution still tells the part that is. A row in which
 /// one of the [chosen](TrajectoryRegressorParams::on) readings is missing, infinite or beyond 1e100 is unusable; others may
 /// be missing. Rows need their instants. Age counts from the machine's first usable row, or from
 /// [`new_state_since`](TrajectoryRegressor::new_state_since).
@@ -475,7 +477,7 @@ impl<M: TrajectoryModel> TrajectoryRegressor<M> {
         &self,
         state: &mut TrajectoryState<M::Memory>,
         x: FeatureView<'_>,
-        say: impl FnOnce(RulDistribution) -> Result<T>,
+        say: impl FnOnce(RulDistribution) -> Result<Assessment<T>>,
     ) -> Result<Assessment<T>> {
         let (time, age, row) = match self.admitted(state, &x)? {
             Ok(admitted) => admitted,
@@ -485,9 +487,17 @@ impl<M: TrajectoryModel> TrajectoryRegressor<M> {
         state.born = state.born.or(Some(time));
         state.last = Some(time);
         Ok(match self.model.prognose(&state.memory, age, self.unit)? {
-            Ok(distribution) => Assessment::Ready(say(distribution)?),
+            Ok(distribution) => say(distribution)?,
             Err(reason) => Assessment::NoPrognosis(reason),
         })
+    }
+
+    /// A number, where half of the distribution is known: the last life that is would be none.
+    fn estimate(&self, distribution: RulDistribution) -> Result<Assessment<RulEstimate>> {
+        if distribution.median().is_none() {
+            return Ok(Assessment::NoPrognosis(NoPrognosis::BeyondKnownLives));
+        }
+        distribution.estimate(self.level).map(Assessment::Ready)
     }
 }
 
@@ -514,7 +524,7 @@ impl<M: TrajectoryModel> OnlineModel for TrajectoryRegressor<M> {
 
     /// Copies the state; where a row is both assessed and taken, [`step`](OnlineModel::step) does without.
     fn assess(&self, state: &Self::State, x: FeatureView<'_>) -> Result<Assessment<RulEstimate>> {
-        self.followed(&mut state.clone(), x, |d| d.estimate(self.level))
+        self.followed(&mut state.clone(), x, |d| self.estimate(d))
     }
 
     fn update(&self, state: &mut Self::State, x: FeatureView<'_>) -> Result<()> {
@@ -527,13 +537,13 @@ impl<M: TrajectoryModel> OnlineModel for TrajectoryRegressor<M> {
     }
 
     fn step(&self, state: &mut Self::State, x: FeatureView<'_>) -> Result<Assessment<RulEstimate>> {
-        self.followed(state, x, |d| d.estimate(self.level))
+        self.followed(state, x, |d| self.estimate(d))
     }
 }
 
 impl<M: TrajectoryModel> RulRegressor for TrajectoryRegressor<M> {
     fn distribution(&self, state: &Self::State, x: FeatureView<'_>) -> Result<Assessment<RulDistribution>> {
-        self.followed(&mut state.clone(), x, Ok)
+        self.followed(&mut state.clone(), x, |d| Ok(Assessment::Ready(d)))
     }
 }
 
