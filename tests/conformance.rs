@@ -9,7 +9,6 @@ mod suite;
 mod toy;
 
 use linfa::{DatasetBase, traits::Fit};
-use ndarray::Array2;
 use prognos::{
     detect::{
         Adwin, AnyDetectorParams, BayesianChangePoint, CopodDetector, Cusum, DensityClusters, EcodDetector, EwmaChart,
@@ -19,10 +18,8 @@ use prognos::{
         OnlineIsolationForest, PValueRule, PageHinkley, PcaDetector, RandomCutForest, RarityRecordDetector,
         RobustMahalanobisDetector, Scaling, Side, SmoothedDetector, Start,
     },
-    features::{FeatureSchema, FeatureTable},
     pipeline::{Pipeline, PipelineParams},
-    quantity::{LifeUnit, Seed},
-    rul::{GradientBoosting, RidgeRul, RulLabels},
+    quantity::Seed,
     signal::FleetHistory,
 };
 use suite::{
@@ -453,3 +450,16 @@ fn pipeline_over_waveform_windows() {
     let part = |from: usize, to: usize| fleet.filtered(|i, _| (from..to).contains(&i));
     chain(&chains::vibration(), &part(0, 7), &part(7, 9));
 }
+
+/// Fits twice, and once more with other parameters.
+macro_rules! follows_a_machine {
+    ($params:expr, $others:expr) => {{
+        let (data, rows) = wearing();
+        suite::trajectory_regressor(
+            || $params.check().unwrap().fit(&data).unwrap(),
+            || $others.check().unwrap().fit(&data).unwrap(),
+            &rows,
+        );
+    }};
+}
+

@@ -46,7 +46,7 @@ def cycle(n):
     return np.sin(2 * np.pi * np.arange(n) / 80) + 0.3 * np.random.default_rng(4).standard_normal(n)
 
 
-def lives(n):
+def spells(n):
     """Weibull lives that five covariates stretch, a third of them censored: (age, failed, covariates) a row."""
     rng = np.random.default_rng(5)
     x = rng.standard_normal((n, 5))
@@ -54,9 +54,24 @@ def lives(n):
     return np.column_stack([np.maximum(np.minimum(age, end), 1e-3), age <= end, x])
 
 
+ASSET = 140  # rows of one asset of `lives`
+
+
+def lives(n, width=250):
+    """Assets that wear out at speeds of their own: columns that follow four hidden numbers, with noise; the life left is the last."""
+    rng = np.random.default_rng(5)
+    asset, age = np.arange(n) // ASSET, np.arange(n) % ASSET
+    speed = np.exp(0.3 * rng.standard_normal(asset.max() + 1))[asset]
+    wear = (age / ASSET) ** 2 * speed
+    hidden = np.stack([wear, age / ASSET * speed, np.sin(age / 9) + 0.2 * rng.standard_normal(n), rng.standard_normal(n)], axis=1)
+    mix = rng.standard_normal((4, width)) * rng.random((4, width))
+    x = hidden @ mix + (0.3 + rng.random(width)) * rng.standard_normal((n, width))
+    return np.column_stack([x, 125 * np.clip(1.3 - wear - 0.2 * hidden[:, 1], 0, 1)])
+
+
 KINDS = {"signal": vibration, "rows": walk, "windows": lambda n: vibration(2560 * n), "table": table, "stream": stream,
-         "cycle": cycle, "lives": lives}
-WIDTHS = {"windows": 2560, "table": 20, "stream": 10, "lives": 7}  # numbers a row, of arrays that have rows
+         "cycle": cycle, "lives": lives, "spells": spells}
+WIDTHS = {"windows": 2560, "table": 20, "stream": 10, "spells": 7, "lives": 251}  # numbers a row, of arrays that have rows
 
 
 def make(name):

@@ -3,14 +3,14 @@
 use crate::serve::{Job, Task, job};
 use prognos::rul::survival::{CoxModel, Estimate, LifeSpells, WeibullAft};
 
-/// Numbers a row of `lives_<n>`: age, whether it failed, covariates.
+/// Numbers a row of `spells_<n>`: age, whether it failed, covariates.
 const WIDTH: usize = 7;
 
 pub const TASKS: &[Task] = &[
-    Task::new("cox", "lives_100000", 500 * WIDTH, |x| {
+    Task::new("cox", "spells_100000", 500 * WIDTH, |x| {
         fitted(x, |s| told(CoxModel::fit(s).unwrap().coefficients()))
     }),
-    Task::new("weibull_aft", "lives_100000", 500 * WIDTH, |x| {
+    Task::new("weibull_aft", "spells_100000", 500 * WIDTH, |x| {
         fitted(x, |s| {
             let model = WeibullAft::fit(s).unwrap();
             let mut values = told(model.coefficients());

@@ -14,6 +14,7 @@ import pycatch22
 import scipy.fft
 import scipy.signal
 
+import boosting
 import detectors
 import numpy_features
 import numpy_kurtogram
@@ -176,4 +177,10 @@ TASKS = [
         Peer("lifelines", survival.plan("CoxPHFitter", 0), 1e-5, times=50, slow=True)]),
     Task("weibull_aft", "accelerated Weibull lives, 100,000, 5 covariates", [
         Peer("lifelines", survival.plan("WeibullAFTFitter", 2), 1e-3, times=20, slow=True)]),
+    Task("gradient_boosting_fit", "boosted trees, 350 of 15 leaves on 13,440 x 250 and on both halves", [
+        Peer("LightGBM", boosting.fit, 0.015, times=1, slow=True, comparable=boosting.error,
+             numbers=lambda predict: boosting.error(predict()), note="errors on fresh assets compared")]),
+    Task("gradient_boosting_predict", "350 boosted trees of 15 leaves, 4,060 rows", [
+        Peer("LightGBM", boosting.predict, 0.015, times=1, comparable=boosting.error, note="errors compared")],
+         at_most_ms=20.3),  # 5 us a row
 ]

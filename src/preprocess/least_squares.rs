@@ -4,6 +4,9 @@ use crate::error::{Error, Result};
 use linfa_linalg::{cholesky::CholeskyInplace, triangular::SolveTriangularInplace, triangular::UPLO};
 use ndarray::{Array1, Array2};
 
+/// Rows that are added to the sums together.
+const SIDE_BY_SIDE: usize = 8;
+
 /// Sums behind a ridge regression of several targets on the same variables: `X'X`, `X'Y` and the means.
 ///
 /// Memory `O(n_vars^2 + n_vars n_targets)`; a row costs as much. Variables should be near zero mean and unit scale.
@@ -41,13 +44,48 @@ impl GramAccumulator {
     /// Adds a row; the caller leaves out rows that are not finite.
     pub(crate) fn add(&mut self, x: &[f64], y: &[f64]) {
         debug_assert!(x.len() == self.n_vars && y.len() == self.n_targets);
-        self.n_rows += 1.0;
         // Lower triangle only.
         for (i, (&xi, row)) in x.iter().zip(self.gram.chunks_exact_mut(self.n_vars.max(1))).enumerate() {
             for (g, &xj) in row[..=i].iter_mut().zip(x) {
                 *g += xi * xj;
             }
         }
+        self.add_other_sums(x, y);
+    }
+
+    /// Adds rows that lie one behind the other in `x`, and as many targets: to the last bit what [`add`](Self::add) makes of
+    /// them one by one, but several at a time, so that many variables' sums pass through memory less often.
+    pub(crate) fn add_rows(&mut self, x: &[f64], y: &[f64]) {
+        let (p, t) = (self.n_vars.max(1), self.n_targets.max(1));
+        for (x, y) in x.chunks(SIDE_BY_SIDE * p).zip(y.chunks(SIDE_BY_SIDE * t)) {
+            if x.len() < SIDE_BY_SIDE * p {
+                x.chunks_exact(p)
+                    .zip(y.chunks_exact(t))
+                    .for_each(|(x, y)| self.add(x, y));
+                continue;
+            }
+            for (i, sums) in self.gram.chunks_exact_mut(p).enumerate() {
+                let sums = &mut sums[..=i];
+                let at = |r: usize| &x[r * p..r * p + i + 1];
+                let rows: [&[f64]; SIDE_BY_SIDE] = std::array::from_fn(at);
+                let own = rows.map(|r| r[i]);
+                for (j, g) in sums.iter_mut().enumerate() {
+                    let mut sum = *g;
+                    for (xi, row) in own.iter().zip(&rows) {
+                        sum += xi * row[j];
+                    }
+                    *g = sum;
+                }
+            }
+            for (x, y) in x.chunks_exact(p).zip(y.chunks_exact(t)) {
+                self.add_other_sums(x, y);
+            }
+        }
+    }
+
+    /// All sums of a row but `X'X`.
+    fn add_other_sums(&mut self, x: &[f64], y: &[f64]) {
+        self.n_rows += 1.0;
         for (&yt, row) in y.iter().zip(self.cross.chunks_exact_mut(self.n_vars.max(1))) {
             for (c, &xi) in row.iter_mut().zip(x) {
                 *c += yt * xi;
@@ -135,5 +173,18 @@ mod tests {
         let s = twins.solve(1e-6).unwrap();
         assert!((s.coefficients.sum() - 1.0).abs() < 1e-6, "{s:?}");
         assert!(GramAccumulator::new(1, 1).solve(1.0).is_err());
+    }
+
+    #[test]
+    fn rows_together_are_rows_one_by_one() {
+        let (p, n) = (5, 27);
+        let x: Vec<f64> = (0..p * n).map(|i| ((i * 37) % 101) as f64 / 7.0 - 3.0).collect();
+        let y: Vec<f64> = (0..2 * n).map(|i| ((i * 13) % 17) as f64 / 3.0).collect();
+        let (mut one, mut many) = (GramAccumulator::new(p, 2), GramAccumulator::new(p, 2));
+        x.chunks(p).zip(y.chunks(2)).for_each(|(x, y)| one.add(x, y));
+        many.add_rows(&x, &y);
+        assert_eq!(one.gram, many.gram);
+        assert_eq!((one.cross, one.sum_x, one.sum_y), (many.cross, many.sum_x, many.sum_y));
+        assert_eq!((one.n_rows, many.n_rows), (27.0, 27.0));
     }
 }

@@ -2,11 +2,22 @@
 
 use super::{
     BinnedIntervals, LabelSettings, RowRegressor, RulLabels, TrajectoryRegressor, Uncalibrated,
+    degradation::{
+        ExponentialCourse, ExponentialDegradationParams, GammaCourse, GammaProcessParams, LinearCourse,
+        LinearDegradationParams, WienerCourse, WienerProcessParams,
+    },
+    extra_trees::{ExtraTreesParams, RandomTrees},
     filter::{
         BatteryFade, BatteryRulParams, BearingWear, BearingWearRulParams, ParisCrack, ParisRulParams, ParticleLife,
     },
+    fourier_ridge::{FourierCurve, FourierRidgeParams},
     gradient_boosting::{BoostedTrees, GradientBoostingParams},
     ridge::{RidgeLine, RidgeRulParams},
+    similarity::{
+        CondensedLives, FittedLives, HashSimilarityParams, KeptHistories, PairwiseSimilarityParams,
+        ResidualSimilarityParams,
+    },
+    stack::{Stack, StackedRulParams},
     survival::{
         AgeCurve, CoxRulParams, KaplanMeierRulParams, LastReadingsAft, LastReadingsCox, LogNormal,
         LogNormalAftRulParams, Weibull, WeibullAftRulParams,
@@ -304,17 +315,27 @@ macro_rules! regressors {
 
 regressors! {
     rows {
+        ExtraTrees: ExtraTreesParams => RandomTrees, "rul.extra_trees";
+        FourierRidge: FourierRidgeParams => FourierCurve, "rul.fourier_ridge";
         GradientBoosting: GradientBoostingParams => BoostedTrees, "rul.gradient_boosting";
         Ridge: RidgeRulParams => RidgeLine, "rul.ridge";
+        Stack: StackedRulParams => Stack, "rul.stack";
     }
     trajectories {
         BatteryFade: BatteryRulParams => ParticleLife<BatteryFade>, "rul.battery_fade";
         BearingWear: BearingWearRulParams => ParticleLife<BearingWear>, "rul.bearing_wear";
         Cox: CoxRulParams => LastReadingsCox, "rul.cox";
+        ExponentialDegradation: ExponentialDegradationParams => ExponentialCourse, "rul.exponential_degradation";
+        GammaProcess: GammaProcessParams => GammaCourse, "rul.gamma_process";
+        HashSimilarity: HashSimilarityParams => CondensedLives, "rul.hash_similarity";
         KaplanMeier: KaplanMeierRulParams => AgeCurve, "rul.kaplan_meier";
+        LinearDegradation: LinearDegradationParams => LinearCourse, "rul.linear_degradation";
         LogNormalAft: LogNormalAftRulParams => LastReadingsAft<LogNormal>, "rul.log_normal_aft";
+        PairwiseSimilarity: PairwiseSimilarityParams => KeptHistories, "rul.pairwise_similarity";
         ParisCrack: ParisRulParams => ParticleLife<ParisCrack>, "rul.paris_crack";
+        ResidualSimilarity: ResidualSimilarityParams => FittedLives, "rul.residual_similarity";
         WeibullAft: WeibullAftRulParams => LastReadingsAft<Weibull>, "rul.weibull_aft";
+        Wiener: WienerProcessParams => WienerCourse, "rul.wiener";
     }
 }
 

@@ -5,24 +5,40 @@
 //! doi 10.1109/PHM.2008.4711422), and an estimate at the cap means "at least".
 
 mod any;
+mod conformal;
+mod degradation;
+mod extra_trees;
 pub mod filter;
-mod forest;
+mod fourier_ridge;
 mod gradient_boosting;
-mod histogram_trees;
-mod intervals;
 mod labels;
+mod lives_in_order;
 mod ridge;
 mod row_regressor;
+mod similarity;
+mod stack;
 pub mod survival;
 mod trajectory_regressor;
+mod tree_explanations;
+mod trees;
 
 pub use any::{AnyRul, AnyRulParams, AnyRulState};
 pub(crate) use any::{AnyRulRecord, AnyUncalibrated};
+pub use conformal::{
+    AdaptiveCalibration, AdaptiveInterval, BandRow, BinnedIntervals, CalibrationRow, ConformalBand, Coverage,
+    CoverageSoFar, CrossConformal, RecalibratedRul, RecalibratedRulRecord, SplitConformal,
+};
+pub use degradation::{
+    Direction, ExponentialCourse, ExponentialCourseRecord, ExponentialDegradation, ExponentialDegradationParams,
+    ExponentialDegradationSettings, GammaCourse, GammaProcess, GammaProcessParams, GammaProcessSettings,
+    IncrementMemory, LineBelief, LinearCourse, LinearCourseRecord, LinearDegradation, LinearDegradationParams,
+    LinearDegradationSettings, TrendMemory, WienerCourse, WienerProcess, WienerProcessParams, WienerSettings,
+};
+pub use extra_trees::{ExtraTrees, ExtraTreesParams, ExtraTreesSettings, RandomTrees, RandomTreesRecord};
+pub use fourier_ridge::{FourierCurve, FourierCurveRecord, FourierRidge, FourierRidgeParams, FourierRidgeSettings};
 pub use gradient_boosting::{
     BoostedTrees, BoostedTreesRecord, GradientBoosting, GradientBoostingParams, GradientBoostingSettings,
 };
-pub use intervals::BinnedIntervals;
-pub(crate) use intervals::CalibrationRow;
 pub use labels::RulLabels;
 pub(crate) use labels::{LabelSettings, check_level};
 pub use ridge::{RidgeLine, RidgeLineRecord, RidgeRul, RidgeRulParams, RidgeSettings};
@@ -31,7 +47,16 @@ pub use row_regressor::{
     LabelledRows, PointModel, RowRegressor, RowRegressorParams, RowRegressorRecord, RowRegressorValidParams,
     RulAlgorithm,
 };
+pub use similarity::{
+    Alignment, CondensedLives, FittedLives, HashSimilarity, HashSimilarityParams, HashSimilaritySettings,
+    HistoryDistance, KeptHistories, LifeCurve, PairwiseSimilarity, PairwiseSimilarityParams,
+    PairwiseSimilaritySettings, RecentReadings, ResidualSimilarity, ResidualSimilarityParams,
+    ResidualSimilaritySettings, VectorDistance,
+};
+pub use stack::{Stack, StackBase, StackRecord, StackSettings, StackedRul, StackedRulParams};
 pub use trajectory_regressor::{
     RecordedLife, TrajectoryAlgorithm, TrajectoryModel, TrajectoryRegressor, TrajectoryRegressorParams,
     TrajectoryRegressorRecord, TrajectoryRegressorValidParams, TrajectoryState,
 };
+pub use tree_explanations::{Contributions, FeatureImportance};
+pub use trees::{AftNoise, BoostingLoss};

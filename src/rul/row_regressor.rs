@@ -4,7 +4,7 @@ use super::{BinnedIntervals, CalibrationRow, LabelSettings, RulLabels};
 use crate::{
     envelope::Fingerprint,
     error::{Error, Result},
-    features::{FeatureSchema, FeatureTable, FeatureView},
+    features::{Feature, FeatureSchema, FeatureTable, FeatureView},
     model::{
         Assessment, AssetFolds, OnlineModel, PersistentModel, RulDistribution, RulEstimate, RulRegressor,
         UnusableReason, fingerprint_of,
@@ -148,6 +148,11 @@ impl<A: RulAlgorithm> RowRegressorParams<A> {
     pub(super) fn with(mut self, change: impl FnOnce(&mut A)) -> Self {
         change(&mut self.0.algorithm);
         self
+    }
+
+    /// The algorithm's own settings, those of labels and intervals left behind.
+    pub(super) fn into_algorithm(self) -> A {
+        self.0.algorithm
     }
 
     /// Learns remaining lives above `cap`, in life units, as `cap`.
@@ -335,13 +340,23 @@ impl<P: PointModel> RowRegressor<P> {
         Ok(self)
     }
 
-    /// The point of a row, or why there is none.
-    fn point_of(&self, x: FeatureView<'_>) -> Result<Assessment<f64>> {
+    pub(super) fn features(&self) -> &[Feature] {
+        self.schema.features()
+    }
+
+    /// The values of a row that can be predicted, or why it cannot.
+    pub(super) fn usable<'x>(&self, x: FeatureView<'x>) -> Result<Assessment<&'x [f64]>> {
         self.schema.expect(x.schema())?;
         Ok(match too_many_missing(x.values()) {
             Some(reason) => Assessment::Unusable(reason),
-            None => Assessment::Ready(clipped(self.point.predict(x.values()), self.cap)),
+            None => Assessment::Ready(x.values()),
         })
+    }
+
+    /// The point of a row, or why there is none.
+    fn point_of(&self, x: FeatureView<'_>) -> Result<Assessment<f64>> {
+        self.usable(x)?
+            .try_map(|row| Ok(clipped(self.point.predict(row), self.cap)))
     }
 
     fn estimate(&self, point: f64) -> Result<RulEstimate> {

@@ -13,7 +13,7 @@ use prognos::{
     model::{AnomalyDetector, AnomalyScore, Assessment, OnlineModel, RulRegressor},
     pipeline::Pipeline,
     quantity::{LifeUnit, Timestamp},
-    rul::{GradientBoosting, RidgeRul, RulLabels},
+    rul::{FourierRidge, GradientBoosting, RidgeRul, RulLabels, StackedRul},
     signal::FleetHistory,
 };
 
@@ -191,6 +191,10 @@ fn models_assess_rows_without_allocating() {
     let trees = GradientBoosting::params().n_trees(20).n_ensembles(2);
     regressors_allocate_nothing(&trees.fit(&labelled).unwrap(), &rows);
     regressors_allocate_nothing(&RidgeRul::params().fit(&labelled).unwrap(), &rows);
+    regressors_allocate_nothing(&FourierRidge::params().n_waves(50).fit(&labelled).unwrap(), &rows);
+    let trees = GradientBoosting::params().n_trees(20).n_ensembles(1);
+    let stack = StackedRul::params().bases([trees.into(), FourierRidge::params().n_waves(50).into()]);
+    regressors_allocate_nothing(&stack.fit(&labelled).unwrap(), &rows);
 }
 
 #[test]

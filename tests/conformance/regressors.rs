@@ -7,7 +7,9 @@ use prognos::{
     features::{FeatureSchema, FeatureTable},
     quantity::{LifeUnit, Seed},
     rul::{
-        GradientBoosting, RidgeRul, RulLabels, TrajectoryRegressorParams,
+        AftNoise, Alignment, BoostingLoss, ExponentialDegradation, ExtraTrees, FourierRidge, GammaProcess, GradientBoosting,
+        HashSimilarity, HistoryDistance, LifeCurve, LinearDegradation, PairwiseSimilarity, RecalibratedRul,
+        ResidualSimilarity, RidgeRul, RulLabels, StackedRul, TrajectoryRegressorParams, VectorDistance, WienerProcess,
         filter::{BatteryRul, BearingWearRul, DegradationSettings, ParisRul, ParticleSettings},
         survival::{CoxRul, KaplanMeierRul, LogNormalAftRul, WeibullAftRul},
     },
@@ -130,4 +132,147 @@ fn survival_models() {
     check!(CoxRul);
     check!(WeibullAftRul);
     check!(LogNormalAftRul);
+}
+
+/// Any regressor, recalibrated on assets held out.
+#[test]
+fn recalibrated_ridge() {
+    let (train, rows) = suite::telemetry();
+    let data = lives(train);
+    let ridge = |table: &FeatureTable, labels: &RulLabels| {
+        let data = DatasetBase::new(table.clone(), labels.clone());
+        RidgeRul::params().label_cap(100.0).fit(&data)
+    };
+    let fit = || RecalibratedRul::cross(0.8, &data.records, &data.targets, 4, Seed(1), ridge).unwrap();
+    suite::regressor(fit, &rows);
+}
+
+#[test]
+fn gradient_boosting_of_log_lives() {
+    let (train, rows) = suite::telemetry();
+    let data = lives(train);
+    let noise = AftNoise::Extreme;
+    let params = GradientBoosting::params().n_trees(10).n_ensembles(1).min_leaf_rows(10);
+    let params = params.loss(BoostingLoss::Censored { noise, scale: 0.5 });
+    suite::regressor(|| params.clone().label_cap(100.0).fit(&data).unwrap(), &rows);
+}
+
+#[test]
+fn extra_trees() {
+    let (train, rows) = suite::telemetry();
+    let data = lives(train);
+    let params = ExtraTrees::params().n_trees(3).min_leaf_rows(20);
+    suite::regressor(|| params.clone().fit(&data).unwrap(), &rows);
+}
+
+#[test]
+fn fourier_ridge() {
+    let (train, rows) = suite::telemetry();
+    let data = lives(train);
+    let params = FourierRidge::params().n_waves(40).bandwidths([0.5, 1.0]);
+    suite::regressor(|| params.clone().label_cap(100.0).fit(&data).unwrap(), &rows);
+    suite::regressor(|| params.clone().lambda(0.0).fit(&data).unwrap(), &rows);
+}
+
+#[test]
+fn stack() {
+    let (train, rows) = suite::telemetry();
+    let data = lives(train);
+    let trees = GradientBoosting::params().n_trees(8).n_ensembles(1).min_leaf_rows(10);
+    let bases = [
+        trees.into(),
+        FourierRidge::params().n_waves(33).into(),
+        RidgeRul::params().into(),
+    ];
+    let params = StackedRul::params().bases(bases);
+    suite::regressor(|| params.clone().label_cap(100.0).fit(&data).unwrap(), &rows);
+    suite::regressor(|| params.clone().weights([2.0, 1.0, 1.0]).fit(&data).unwrap(), &rows);
+}
+
+/// Machines whose reading rises from 1 to 3 over about 500 cycles, two of which were still running, and rows of three that wear
+/// faster: 36 cycles up to 2.5.
+fn wearing() -> (DatasetBase<FeatureTable, RulLabels>, Rows) {
+    let schema = FeatureSchema::of_channels(&[Channel::new("wear", "µm")]).unwrap();
+    let noise = |i: u64| (Seed(i).part(7).0 >> 11) as f64 / (1_u64 << 53) as f64 - 0.5;
+    let ends: Vec<i64> = (0..8).map(|i| 450 + 17 * i).collect();
+    let rows = || {
+        ends.iter()
+            .enumerate()
+            .flat_map(|(i, end)| (0..=30).map(move |k| (i, k * end / 30, *end)))
+    };
+    let reading = |share: f64, i: u64| 1.0 + 2.0 * share + 0.02 * noise(i);
+    let values: Vec<f64> = rows()
+        .enumerate()
+        .map(|(n, (_, t, end))| reading(t as f64 / end as f64, n as u64))
+        .collect();
+    let table = FeatureTable::new(
+        schema.clone(),
+        Array2::from_shape_vec((values.len(), 1), values).unwrap(),
+        rows().map(|r| r.0 as u32).collect(),
+    )
+    .unwrap()
+    .at(rows().map(|r| LifeUnit::Cycles.instant(r.1)).collect())
+    .unwrap();
+    let labels = RulLabels::censored(
+        rows().map(|(_, t, end)| (end - t) as f64).collect(),
+        rows().map(|(i, ..)| i == 2 || i == 5).collect(),
+        LifeUnit::Cycles,
+    )
+    .unwrap();
+    let machines = Array2::from_shape_fn((108, 1), |(i, _)| {
+        reading(0.75 * (i / 3) as f64 / 36.0, 1000 + i as u64)
+    });
+    let machines = FeatureTable::new(schema, machines, (0..108).map(|i| i % 3).collect()).unwrap();
+    (DatasetBase::new(table, labels), Rows::cycles(machines))
+}
+
+#[test]
+fn linear_degradation() {
+    let params = || LinearDegradation::params().threshold(3.0).half_life(3.0);
+    follows_a_machine!(params(), params().significance(0.01));
+}
+
+#[test]
+fn exponential_degradation() {
+    let params = || ExponentialDegradation::params().threshold(3.0).half_life(3.0);
+    follows_a_machine!(params(), params().significance(0.01));
+}
+
+#[test]
+fn wiener_process() {
+    let params = || WienerProcess::params().threshold(3.0).half_life(3.0);
+    follows_a_machine!(params(), params().significance(0.01));
+}
+
+#[test]
+fn gamma_process() {
+    let params = || GammaProcess::params().threshold(3.0).half_life(3.0);
+    follows_a_machine!(params(), params().significance(0.01));
+}
+
+/// The rows wear ten times as fast as any life: with a limit for strangeness that lets them pass.
+#[test]
+fn residual_similarity() {
+    let params = || ResidualSimilarity::params().window(10).strangeness(1e6);
+    follows_a_machine!(params(), params().curve(LifeCurve::Line));
+    follows_a_machine!(params().curve(LifeCurve::Exponential), params().n_nearest(3));
+}
+
+#[test]
+fn pairwise_similarity() {
+    let params = || PairwiseSimilarity::params().window(10).strangeness(1e6);
+    follows_a_machine!(params(), params().distance(HistoryDistance::Difference));
+    let correlated = || {
+        params()
+            .distance(HistoryDistance::Correlation)
+            .align(Alignment::BestFit)
+    };
+    follows_a_machine!(correlated(), correlated().n_nearest(3));
+}
+
+#[test]
+fn hash_similarity() {
+    let params = || HashSimilarity::params().window(10).strangeness(1e6);
+    follows_a_machine!(params(), params().with_age(false));
+    follows_a_machine!(params().distance(VectorDistance::Absolute), params().n_nearest(3));
 }

@@ -1,11 +1,13 @@
 //! Intervals from out-of-fold residuals, in bins of the prediction.
 
+use super::CalibrationRow;
 use crate::{
     error::{Error, Result},
     model::{N_PERCENTILES, RulDistribution},
     quantity::LifeUnit,
 };
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 
 /// Bins asked for; fewer where rows are few.
 const N_BINS: usize = 14;
@@ -13,15 +15,6 @@ const N_BINS: usize = 14;
 const LARGEST: f64 = 1e300;
 /// Rows a bin needs for its residuals to be trusted.
 const LEAST_ROWS_A_BIN: usize = 30;
-
-/// One out-of-fold prediction.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct CalibrationRow {
-    pub(crate) asset: u32,
-    pub(crate) predicted: f64,
-    /// What it was to predict, capped as the labels were.
-    pub(crate) truth: f64,
-}
 
 /// Prediction intervals from signed residuals `truth - predicted` of assets a model was not fitted on, in bins of the
 /// predicted value: errors near the end of life are smaller than far from it.
@@ -59,19 +52,19 @@ struct Record {
 }
 
 impl BinnedIntervals {
-    pub(crate) fn fit(level: f64, rows: &[CalibrationRow]) -> Result<Self> {
-        let n_assets = rows.iter().map(|r| r.asset as usize + 1).max().unwrap_or(0);
-        let mut n_rows_of = vec![0usize; n_assets];
-        rows.iter().for_each(|r| n_rows_of[r.asset as usize] += 1);
+    /// From predictions for assets the model, or that of their fold, was not fitted on.
+    ///
+    /// # Errors
+    /// `InvalidParameter` unless `0 < level < 1`; `InvalidInput` for numbers that are not finite; `InsufficientData` without
+    /// rows.
+    pub fn fit(level: f64, rows: &[CalibrationRow]) -> Result<Self> {
+        super::held_out::check_level(level)?;
+        let mut n_rows_of = HashMap::new();
+        rows.iter()
+            .for_each(|r| *n_rows_of.entry(r.asset).or_insert(0usize) += 1);
         let mut weighted: Vec<(f64, f64, f64)> = rows
             .iter()
-            .map(|r| {
-                (
-                    r.predicted,
-                    r.truth - r.predicted,
-                    1.0 / n_rows_of[r.asset as usize] as f64,
-                )
-            })
+            .map(|r| (r.predicted, r.truth - r.predicted, 1.0 / n_rows_of[&r.asset] as f64))
             .collect();
         if let Some((p, e, _)) = weighted.iter().find(|(p, e, _)| !(p.is_finite() && e.is_finite())) {
             return Err(Error::input(
