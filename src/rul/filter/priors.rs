@@ -33,6 +33,11 @@ pub(super) fn prior_of<const K: usize>(mut rows: Vec<[f64; K]>, floor: [f64; K])
     GaussianBelief::new(&mean, covariance.view())
 }
 
+/// How many times as wide the floors of [`prior_of`] are: one life tells nothing of how machines differ.
+pub(super) fn widening(n_lives: usize) -> f64 {
+    if n_lives == 1 { 5.0 } else { 1.0 }
+}
+
 /// The middle of these numbers, which may come in any order.
 pub(super) fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_unstable_by(f64::total_cmp);
