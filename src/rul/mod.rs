@@ -7,12 +7,14 @@
 mod any;
 mod conformal;
 mod degradation;
+mod drift_passage;
 mod extra_trees;
 pub mod filter;
 mod fourier_ridge;
 mod gradient_boosting;
 mod labels;
 mod lives_in_order;
+mod normal;
 mod ridge;
 mod row_regressor;
 mod similarity;
