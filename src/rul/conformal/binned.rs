@@ -19,10 +19,11 @@ const LEAST_ROWS_A_BIN: usize = 30;
 /// Prediction intervals from signed residuals `truth - predicted` of assets a model was not fitted on, in bins of the
 /// predicted value: errors near the end of life are smaller than far from it.
 ///
-/// Bins hold equal weight, each asset weighing one in all; rows of the same prediction are of one bin. Within a bin the interval is the shortest one that holds the
-/// nominal share of the residuals, the share raised to `(level (n + 1) + 1) / n` for `n` rows (Kish's effective number), as
+/// Bins hold equal weight, each asset weighing one in all; rows of the same prediction are of one bin. Within a bin the
+/// interval is the shortest one that holds the nominal share of the residuals, the share raised to `(level (n + 1) + 1) / n` for `n` rows (Kish's effective number), as
 /// between two order statistics lies less than their share of the sample. Rows of one asset are taken as independent, and
-/// choosing the shortest range costs a little more: with few assets, expect a few per cent less than the nominal level. Its ends are interpolated between the bins' mean predictions, so that the interval does not jump.
+/// choosing the shortest range costs a little more: with few assets, expect a few per cent less than the nominal level. Its ends are
+/// interpolated between the bins' mean predictions, so that the interval does not jump.
 /// Coverage is marginal over assets like the training ones; nothing is promised for a machine unlike them.
 ///
 /// Whole distributions are made of the same residuals: percentile `p` of a bin is the residual of rank `p (n + 1)`, so that
@@ -80,7 +81,8 @@ impl BinnedIntervals {
                 0,
             ));
         }
-        weighted.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
+        // By all they have, so that the order of assets does not change a bit.
+        weighted.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)).then(a.2.total_cmp(&b.2)));
         let n_bins = (weighted.len() / LEAST_ROWS_A_BIN).clamp(1, N_BINS);
         let total: f64 = weighted.iter().map(|w| w.2).sum();
         let (mut centres, mut ends, mut percentiles) = (Vec::new(), Vec::new(), Vec::new());
@@ -97,7 +99,7 @@ impl BinnedIntervals {
                 let weight: f64 = bin.iter().map(|w| w.2).sum();
                 // A mean rounded out of its bin would fall among the others' predictions.
                 let centre = (bin.iter().map(|w| w.0 * w.2).sum::<f64>() / weight).clamp(bin[0].0, w.0);
-                bin.sort_by(|a, b| a.1.total_cmp(&b.1));
+                bin.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.total_cmp(&b.0)).then(a.2.total_cmp(&b.2)));
                 centres.push(centre);
                 ends.push(shortest(level, &bin));
                 percentiles.extend(percentiles_of(&bin));
@@ -364,11 +366,11 @@ mod tests {
                 assert!((median - tie).abs() < 0.25, "{tie}: {median}");
             }
         }
-        // Whatever the order of the rows.
-        let (mut all, b) = (
-            with_ties(|_| 50.0),
-            BinnedIntervals::fit(0.9, &with_ties(|_| 50.0)).unwrap(),
-        );
+        // Whatever the order of the rows, of assets that weigh differently.
+        let mut all = with_ties(|_| 50.0);
+        let asset = |i: usize| (i as u32 / 7).min(60);
+        all.iter_mut().enumerate().for_each(|(i, r)| r.asset = asset(i));
+        let b = BinnedIntervals::fit(0.9, &all).unwrap();
         all.reverse();
         assert_eq!(BinnedIntervals::fit(0.9, &all).unwrap(), b);
     }
