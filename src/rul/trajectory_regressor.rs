@@ -423,6 +423,21 @@ impl<M: TrajectoryModel> TrajectoryRegressor<M> {
         })
     }
 
+    /// [`standing`](TrajectoryRegressor::standing) after the row `x` was offered to `state`; why it was of no use, where it
+    /// was not taken: what an earlier one left is no answer for its instant.
+    pub(crate) fn standing_after(
+        &self,
+        state: &TrajectoryState<M::Memory>,
+        x: &FeatureView<'_>,
+    ) -> Result<Assessment<RulDistribution>> {
+        if (state.last.is_none() || state.last != x.time())
+            && let Err(reason) = self.admitted(state, x)?
+        {
+            return Ok(Assessment::Unusable(reason));
+        }
+        self.standing(state)
+    }
+
     /// Refuses a state of another model, or one that this model cannot have made.
     pub(crate) fn expect_state(&self, state: &TrajectoryState<M::Memory>) -> Result<()> {
         if state.model != self.fingerprint {
@@ -593,5 +608,43 @@ impl<M: TrajectoryModel> PersistentModel for TrajectoryRegressor<M> {
             unit: r.unit,
         }
         .finished()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{rul::survival::KaplanMeierRul, signal::Channel};
+    use ndarray::Array2;
+
+    #[test]
+    fn a_row_that_was_not_taken_has_no_standing() {
+        let schema = FeatureSchema::of_channels(&[Channel::new("load", "kW")]).unwrap();
+        let at = |hour| LifeUnit::Hours.instant(hour);
+        let values = Array2::from_elem((8, 1), 1.0);
+        let table = FeatureTable::new(schema.clone(), values, vec![0, 1, 2, 3, 4, 5, 6, 7]).unwrap();
+        let table = table.at(vec![at(0); 8]).unwrap();
+        let lives = (1..=8).map(|i| 10.0 * f64::from(i)).collect();
+        let labels = RulLabels::new(lives, LifeUnit::Hours).unwrap();
+        let model = KaplanMeierRul::params().check().unwrap();
+        let model = model.fit(&DatasetBase::new(table, labels)).unwrap();
+        let view = |values: &'static [f64], hour| FeatureView::new(&schema, values).unwrap().at(at(hour));
+        let (good, bad): (&'static [f64], &'static [f64]) = (&[1.0], &[f64::NAN]);
+
+        let mut state = model.new_state();
+        assert!(matches!(
+            model.standing_after(&state, &view(bad, 0)).unwrap(),
+            Assessment::Unusable(_)
+        ));
+        assert!(model.step(&mut state, view(good, 0)).unwrap().ready().is_some());
+        let known = model.standing_after(&state, &view(good, 0)).unwrap().ready().unwrap();
+        assert_eq!(known.median(), Some(40.0));
+        // 35 h later a sensor fails: what was known then is not what is known now.
+        let lost = view(bad, 35);
+        let unusable = model.step(&mut state, lost).unwrap();
+        assert!(matches!(unusable, Assessment::Unusable(_)));
+        let standing = model.standing_after(&state, &lost).unwrap();
+        assert_eq!(standing.map(|_| ()), unusable.map(|_| ()));
+        assert_eq!(model.standing(&state).unwrap().ready(), Some(known));
     }
 }
