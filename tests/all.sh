@@ -69,6 +69,13 @@ example() {
             ;;
         table_anomaly) args=(--generated --seeds 1) ;;
         bearing_diagnosis) [ -z "${PROGNOS_DATA:-}" ] || args=(--data "$PROGNOS_DATA/cwru") ;;
+        bearing_life)
+            if [ -z "${PROGNOS_DATA:-}" ] || [[ ",$all," != *,polars,* ]]; then
+                echo "skipped example $name: it needs PROGNOS_DATA and the feature polars"
+                return
+            fi
+            args=(--data "$PROGNOS_DATA/femto" --test "$PROGNOS_DATA/femto/raw_csv")
+            ;;
         stream_anomaly)
             if [ -z "${PROGNOS_DATA:-}" ]; then
                 echo "skipped example $name: it needs PROGNOS_DATA"

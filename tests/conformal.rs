@@ -7,8 +7,11 @@ use prognos::{
     model::{Assessment, OnlineModel, PersistentModel, RulDistribution, RulRegressor},
     quantity::{LifeUnit, Seed},
     rul::{
-        AdaptiveCalibration, BandRow, BinnedIntervals, CalibrationRow, ConformalBand, Coverage, CrossConformal,
-        RecalibratedRul, RidgeRul, RulLabels, SplitConformal,
+        RidgeRul, RulLabels,
+        conformal::{
+            AdaptiveCalibration, BandRow, BinnedIntervals, CalibrationRow, ConformalBand, Coverage, CrossConformal,
+            RecalibratedRul, SplitConformal,
+        },
     },
     signal::Channel,
 };

@@ -450,16 +450,3 @@ fn pipeline_over_waveform_windows() {
     let part = |from: usize, to: usize| fleet.filtered(|i, _| (from..to).contains(&i));
     chain(&chains::vibration(), &part(0, 7), &part(7, 9));
 }
-
-/// Fits twice, and once more with other parameters.
-macro_rules! follows_a_machine {
-    ($params:expr, $others:expr) => {{
-        let (data, rows) = wearing();
-        suite::trajectory_regressor(
-            || $params.check().unwrap().fit(&data).unwrap(),
-            || $others.check().unwrap().fit(&data).unwrap(),
-            &rows,
-        );
-    }};
-}
-

@@ -11,9 +11,9 @@ use prognos::{
     model::{Assessment, NoPrognosis, OnlineModel, RulDistribution, RulRegressor},
     quantity::LifeUnit,
     rul::{
-        Alignment, Direction, ExponentialDegradation, GammaProcess, HashSimilarity, HistoryDistance, LineBelief,
-        LinearDegradation, PairwiseSimilarity, ResidualSimilarity, RulLabels, TrajectoryAlgorithm, TrajectoryRegressor,
-        TrajectoryRegressorParams, WienerProcess,
+        RulLabels, TrajectoryAlgorithm, TrajectoryRegressor, TrajectoryRegressorParams,
+        degradation::{Direction, ExponentialDegradation, GammaProcess, LineBelief, LinearDegradation, WienerProcess},
+        similarity::{Alignment, HashSimilarity, HistoryDistance, PairwiseSimilarity, ResidualSimilarity},
     },
     signal::Channel,
 };

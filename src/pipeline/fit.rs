@@ -13,7 +13,10 @@ use crate::{
     model::AssetFolds,
     preprocess::RegimeNormalizer,
     quantity::{LifeUnit, Timestamp},
-    rul::{AnyRul, AnyRulParams, AnyUncalibrated, BinnedIntervals, CalibrationRow, LabelSettings, RulLabels},
+    rul::{
+        AnyRul, AnyRulParams, AnyUncalibrated, LabelSettings, RulLabels,
+        conformal::{BinnedIntervals, CalibrationRow},
+    },
     signal::{AssetHistory, EndOfLife, FleetHistory},
 };
 use ndarray::Array2;

@@ -1,7 +1,8 @@
 //! The closed list of regressors: what a chain may hold.
 
 use super::{
-    BinnedIntervals, LabelSettings, RowRegressor, RulLabels, TrajectoryRegressor, Uncalibrated,
+    LabelSettings, RowRegressor, RulLabels, TrajectoryRegressor, Uncalibrated,
+    conformal::BinnedIntervals,
     degradation::{
         ExponentialCourse, ExponentialDegradationParams, GammaCourse, GammaProcessParams, LinearCourse,
         LinearDegradationParams, WienerCourse, WienerProcessParams,
@@ -12,6 +13,7 @@ use super::{
     },
     fourier_ridge::{FourierCurve, FourierRidgeParams},
     gradient_boosting::{BoostedTrees, GradientBoostingParams},
+    life_prior::{LifeDistribution, LifePriorParams},
     ridge::{RidgeLine, RidgeRulParams},
     similarity::{
         CondensedLives, FittedLives, HashSimilarityParams, KeptHistories, PairwiseSimilarityParams,
@@ -22,6 +24,7 @@ use super::{
         AgeCurve, CoxRulParams, KaplanMeierRulParams, LastReadingsAft, LastReadingsCox, LogNormal,
         LogNormalAftRulParams, Weibull, WeibullAftRulParams,
     },
+    updated_life_prior::{UpdatedLife, UpdatedLifePriorParams},
 };
 use crate::{
     envelope::Fingerprint,
@@ -329,11 +332,13 @@ regressors! {
         GammaProcess: GammaProcessParams => GammaCourse, "rul.gamma_process";
         HashSimilarity: HashSimilarityParams => CondensedLives, "rul.hash_similarity";
         KaplanMeier: KaplanMeierRulParams => AgeCurve, "rul.kaplan_meier";
+        LifePrior: LifePriorParams => LifeDistribution, "rul.life_prior";
         LinearDegradation: LinearDegradationParams => LinearCourse, "rul.linear_degradation";
         LogNormalAft: LogNormalAftRulParams => LastReadingsAft<LogNormal>, "rul.log_normal_aft";
         PairwiseSimilarity: PairwiseSimilarityParams => KeptHistories, "rul.pairwise_similarity";
         ParisCrack: ParisRulParams => ParticleLife<ParisCrack>, "rul.paris_crack";
         ResidualSimilarity: ResidualSimilarityParams => FittedLives, "rul.residual_similarity";
+        UpdatedLifePrior: UpdatedLifePriorParams => UpdatedLife, "rul.updated_life_prior";
         WeibullAft: WeibullAftRulParams => LastReadingsAft<Weibull>, "rul.weibull_aft";
         Wiener: WienerProcessParams => WienerCourse, "rul.wiener";
     }

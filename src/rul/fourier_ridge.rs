@@ -40,7 +40,7 @@ const BLOCK_ROWS: usize = 64;
 ///
 /// A missing feature counts as its training mean, a standardised one beyond +-10 as +-10; a row with more than three quarters
 /// of its features missing, or an infinite one, is unusable. Intervals as in
-/// [`BinnedIntervals`](super::BinnedIntervals). With `m = n_features + n_waves`, fitting costs
+/// [`BinnedIntervals`](super::conformal::BinnedIntervals). With `m = n_features + n_waves`, fitting costs
 /// `O(n_rows m^2 + m^3)`, a prediction `O(n_features n_waves)` without allocation. A file holds the seed and the coefficients;
 /// the waves are drawn again from it, the same on every platform.
 ///

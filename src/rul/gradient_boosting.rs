@@ -36,7 +36,7 @@ const LARGEST_LOG: f64 = 700.0;
 /// the trees use, [`contributions`](GradientBoosting::contributions) what each one adds to an estimate.
 ///
 /// Intervals come from out-of-fold residuals in bins of the prediction, folds by asset: see
-/// [`BinnedIntervals`](super::BinnedIntervals).
+/// [`BinnedIntervals`](super::conformal::BinnedIntervals).
 ///
 /// NaN is a value of its own: each split learns the side it goes to. A row with more than three quarters of its features missing,
 /// or an infinite one, is unusable. Fitting costs `O(n_trees n_rows n_features log(max_leaves))` at worst, plus as much for

@@ -5,37 +5,29 @@
 //! doi 10.1109/PHM.2008.4711422), and an estimate at the cap means "at least".
 
 mod any;
-mod conformal;
-mod degradation;
+pub mod conformal;
+pub mod degradation;
 mod drift_passage;
 mod extra_trees;
 pub mod filter;
 mod fourier_ridge;
 mod gradient_boosting;
 mod labels;
+mod life_prior;
 mod lives_in_order;
 mod normal;
 mod ridge;
 mod row_regressor;
-mod similarity;
+pub mod similarity;
 mod stack;
 pub mod survival;
 mod trajectory_regressor;
 mod tree_explanations;
 mod trees;
+mod updated_life_prior;
 
 pub use any::{AnyRul, AnyRulParams, AnyRulState};
 pub(crate) use any::{AnyRulRecord, AnyUncalibrated};
-pub use conformal::{
-    AdaptiveCalibration, AdaptiveInterval, BandRow, BinnedIntervals, CalibrationRow, ConformalBand, Coverage,
-    CoverageSoFar, CrossConformal, RecalibratedRul, RecalibratedRulRecord, SplitConformal,
-};
-pub use degradation::{
-    Direction, ExponentialCourse, ExponentialCourseRecord, ExponentialDegradation, ExponentialDegradationParams,
-    ExponentialDegradationSettings, GammaCourse, GammaProcess, GammaProcessParams, GammaProcessSettings,
-    IncrementMemory, LineBelief, LinearCourse, LinearCourseRecord, LinearDegradation, LinearDegradationParams,
-    LinearDegradationSettings, TrendMemory, WienerCourse, WienerProcess, WienerProcessParams, WienerSettings,
-};
 pub use extra_trees::{ExtraTrees, ExtraTreesParams, ExtraTreesSettings, RandomTrees, RandomTreesRecord};
 pub use fourier_ridge::{FourierCurve, FourierCurveRecord, FourierRidge, FourierRidgeParams, FourierRidgeSettings};
 pub use gradient_boosting::{
@@ -43,17 +35,14 @@ pub use gradient_boosting::{
 };
 pub use labels::RulLabels;
 pub(crate) use labels::{LabelSettings, check_level};
+pub use life_prior::{
+    LifeDistribution, LifeDistributionRecord, LifePrior, LifePriorParams, LifePriorSettings, LifeWeighting,
+};
 pub use ridge::{RidgeLine, RidgeLineRecord, RidgeRul, RidgeRulParams, RidgeSettings};
 pub(crate) use row_regressor::Uncalibrated;
 pub use row_regressor::{
     LabelledRows, PointModel, RowRegressor, RowRegressorParams, RowRegressorRecord, RowRegressorValidParams,
     RulAlgorithm,
-};
-pub use similarity::{
-    Alignment, CondensedLives, FittedLives, HashSimilarity, HashSimilarityParams, HashSimilaritySettings,
-    HistoryDistance, KeptHistories, LifeCurve, PairwiseSimilarity, PairwiseSimilarityParams,
-    PairwiseSimilaritySettings, RecentReadings, ResidualSimilarity, ResidualSimilarityParams,
-    ResidualSimilaritySettings, VectorDistance,
 };
 pub use stack::{Stack, StackBase, StackRecord, StackSettings, StackedRul, StackedRulParams};
 pub use trajectory_regressor::{
@@ -62,3 +51,7 @@ pub use trajectory_regressor::{
 };
 pub use tree_explanations::{Contributions, FeatureImportance};
 pub use trees::{AftNoise, BoostingLoss};
+pub use updated_life_prior::{
+    HeldOutGain, LifeEvidence, ReadingRise, UpdatedLife, UpdatedLifePrior, UpdatedLifePriorParams,
+    UpdatedLifePriorSettings, UpdatedLifeRecord,
+};

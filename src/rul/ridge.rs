@@ -18,7 +18,7 @@ const LARGEST_Z: f64 = 10.0;
 ///
 /// A missing feature counts as its training mean, a standardised one beyond +-10 as +-10; a row with more than three quarters
 /// of its features missing, or an infinite one, is unusable. Intervals as in
-/// [`BinnedIntervals`](super::BinnedIntervals). Fitting costs
+/// [`BinnedIntervals`](super::conformal::BinnedIntervals). Fitting costs
 /// `O(n_rows n_features^2 + n_features^3)`, a prediction `O(n_features)` without allocation.
 ///
 /// ```

@@ -1,6 +1,9 @@
 //! Regressors that look at one row by itself: what all of them share.
 
-use super::{BinnedIntervals, CalibrationRow, LabelSettings, RulLabels};
+use super::{
+    LabelSettings, RulLabels,
+    conformal::{BinnedIntervals, CalibrationRow},
+};
 use crate::{
     envelope::Fingerprint,
     error::{Error, Result},
@@ -294,10 +297,6 @@ impl<A: RulAlgorithm> Fit<FeatureTable, RulLabels, Error> for RowRegressorValidP
 }
 
 impl<P: PointModel> Uncalibrated<P> {
-    pub(crate) fn schema(&self) -> &FeatureSchema {
-        &self.schema
-    }
-
     pub(crate) fn point(&self, row: &[f64]) -> f64 {
         clipped(self.point.predict(row), self.cap)
     }

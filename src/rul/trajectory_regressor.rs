@@ -195,6 +195,13 @@ pub struct TrajectoryState<M> {
     memory: M,
 }
 
+impl<M> TrajectoryState<M> {
+    /// What the algorithm remembers.
+    pub fn memory(&self) -> &M {
+        &self.memory
+    }
+}
+
 /// Parameters of a [`TrajectoryRegressor`], not yet checked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrajectoryRegressorParams<A>(TrajectoryRegressorValidParams<A>);
@@ -479,7 +486,7 @@ impl<M: TrajectoryModel> TrajectoryRegressor<M> {
         if chosen.iter().all(|v| v.abs() <= LARGEST) {
             return Ok(Ok((time, age, chosen)));
         }
-        let bad = |&c: &usize| !(x.values()[c].abs() <= LARGEST);
+        let bad = |&c: &usize| x.values()[c].is_nan() || x.values()[c].abs() > LARGEST;
         Ok(Err(UnusableReason::MissingValues {
             n_missing: self.columns.iter().filter(|c| bad(c)).count() as u32,
             n_values: self.columns.len() as u32,

@@ -7,14 +7,27 @@ use prognos::{
     features::{FeatureSchema, FeatureTable},
     quantity::{LifeUnit, Seed},
     rul::{
-        AftNoise, Alignment, BoostingLoss, ExponentialDegradation, ExtraTrees, FourierRidge, GammaProcess, GradientBoosting,
-        HashSimilarity, HistoryDistance, LifeCurve, LinearDegradation, PairwiseSimilarity, RecalibratedRul,
-        ResidualSimilarity, RidgeRul, RulLabels, StackedRul, TrajectoryRegressorParams, VectorDistance, WienerProcess,
+        AftNoise, BoostingLoss, ExtraTrees, FourierRidge, GradientBoosting, LifePrior, RidgeRul, RulLabels, StackedRul,
+        TrajectoryRegressorParams, UpdatedLifePrior,
+        conformal::RecalibratedRul,
+        degradation::{ExponentialDegradation, GammaProcess, LinearDegradation, WienerProcess},
         filter::{BatteryRul, BearingWearRul, DegradationSettings, ParisRul, ParticleSettings},
+        similarity::{
+            Alignment, HashSimilarity, HistoryDistance, LifeCurve, PairwiseSimilarity, ResidualSimilarity,
+            VectorDistance,
+        },
         survival::{CoxRul, KaplanMeierRul, LogNormalAftRul, WeibullAftRul},
     },
     signal::Channel,
 };
+
+/// Fits twice, and once more with other parameters.
+macro_rules! follows_a_machine {
+    ($params:expr, $others:expr) => {{
+        let (data, rows) = wearing();
+        suite::trajectory_regressor(|| $params.fit(&data).unwrap(), || $others.fit(&data).unwrap(), &rows);
+    }};
+}
 
 /// Lives that follow from the rows of [`suite::telemetry`], the first sensor above all.
 fn lives(table: FeatureTable) -> DatasetBase<FeatureTable, RulLabels> {
@@ -275,4 +288,49 @@ fn hash_similarity() {
     let params = || HashSimilarity::params().window(10).strangeness(1e6);
     follows_a_machine!(params(), params().with_age(false));
     follows_a_machine!(params().distance(VectorDistance::Absolute), params().n_nearest(3));
+}
+
+/// The rows with instants; machine `k` fails `5 (k + 1)` cycles after its last row, and the first sensor rises over the last
+/// 30 cycles by `wear` a cycle.
+fn recorded_lives(table: FeatureTable, wear: f64) -> DatasetBase<FeatureTable, RulLabels> {
+    let n_machines = table.n_assets();
+    let last = (table.n_rows() / n_machines - 1) as f64;
+    let cycle = |i: usize| (i / n_machines) as f64;
+    let rul: Vec<f64> = table
+        .asset()
+        .iter()
+        .enumerate()
+        .map(|(i, k)| last - cycle(i) + 5.0 * f64::from(k + 1))
+        .collect();
+    let mut values = table.values().to_owned();
+    for (mut row, life) in values.rows_mut().into_iter().zip(&rul) {
+        row[0] += wear * (30.0 - life).max(0.0);
+    }
+    let times = (0..table.n_rows())
+        .map(|i| LifeUnit::Cycles.instant(cycle(i) as i64))
+        .collect();
+    let table = FeatureTable::new(table.schema().clone(), values, table.asset().to_vec())
+        .unwrap()
+        .at(times);
+    DatasetBase::new(table.unwrap(), RulLabels::new(rul, LifeUnit::Cycles).unwrap())
+}
+
+#[test]
+fn life_prior() {
+    let (train, rows) = suite::telemetry();
+    let data = recorded_lives(train, 0.0);
+    suite::trajectory_regressor(
+        || LifePrior::params().fit(&data).unwrap(),
+        || LifePrior::params().spread(0.5).fit(&data).unwrap(),
+        &rows,
+    );
+}
+
+#[test]
+fn updated_life_prior() {
+    let (train, rows) = suite::telemetry();
+    let (data, without) = (recorded_lives(train.clone(), 1.0), recorded_lives(train, 0.0));
+    let fit = || UpdatedLifePrior::params().fit(&data).unwrap();
+    assert!(fit().trajectory_model().evidence().is_some());
+    suite::trajectory_regressor(fit, || UpdatedLifePrior::params().fit(&without).unwrap(), &rows);
 }

@@ -2,17 +2,20 @@
 
 mod catch22;
 mod complexity;
+mod degradation;
 mod detect;
 mod detection_metrics;
 mod detectors_density;
 mod detectors_neighbours;
 mod detectors_trees;
 mod filters;
+mod life_prior;
 mod orders;
 mod regression;
 mod rolling;
 mod rul_metrics;
 mod selection;
+mod similarity;
 mod spectrum;
 mod state_filters;
 mod survival;

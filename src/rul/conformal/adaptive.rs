@@ -31,7 +31,7 @@ const MAX_OUTSTANDING: usize = 10_000_000;
 /// intervals lean to the wide side.
 ///
 /// ```
-/// use prognos::{model::RulDistribution, quantity::LifeUnit, rul::AdaptiveCalibration};
+/// use prognos::{model::RulDistribution, quantity::LifeUnit, rul::conformal::AdaptiveCalibration};
 /// let mut calibration = AdaptiveCalibration::new(0.9, 0.05, 1000, LifeUnit::Hours)?;
 /// let d = RulDistribution::from_quantiles(LifeUnit::Hours, |p| 100.0 * p)?;
 /// let at = |h| LifeUnit::Hours.instant(h);

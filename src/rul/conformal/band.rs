@@ -27,7 +27,7 @@ pub struct BandRow {
 /// the cap.
 ///
 /// ```
-/// use prognos::rul::{BandRow, ConformalBand, Coverage};
+/// use prognos::rul::conformal::{BandRow, ConformalBand, Coverage};
 /// // Nineteen assets; the band misses by 1, 2, .. 19 above.
 /// let rows: Vec<_> =
 ///     (0..19).map(|i| BandRow { asset: i, lower: 40.0, upper: 60.0, truth: 61.0 + f64::from(i) }).collect();

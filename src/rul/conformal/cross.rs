@@ -23,11 +23,11 @@ const LARGEST: f64 = 1e300;
 /// calibration, where [`SplitConformal`](super::SplitConformal) gives some away to keep its promise of the whole level; the price
 /// is `k` predictions a row.
 ///
-/// Shifting the final model's prediction by residuals of the folds' models, as [`BinnedIntervals`](super::BinnedIntervals) does,
+/// Shifting the final model's prediction by residuals of the folds' models, as [`BinnedIntervals`](super::conformal::BinnedIntervals) does,
 /// costs one prediction and has no such guarantee: it rests on the models of the folds being like the final one.
 ///
 /// ```
-/// use prognos::rul::{CalibrationRow, CrossConformal};
+/// use prognos::rul::conformal::{CalibrationRow, CrossConformal};
 /// // Two folds of ten assets; residuals 1, 2, .. 10 in each.
 /// let fold = |first: u32| (0..10).map(move |i| CalibrationRow {
 ///     asset: first + i, predicted: 50.0, truth: 51.0 + f64::from(i),

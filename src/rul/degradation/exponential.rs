@@ -38,7 +38,7 @@ use serde::{Deserialize, Serialize};
 /// # Example
 ///
 /// ```
-/// use prognos::rul::ExponentialDegradation;
+/// use prognos::rul::degradation::ExponentialDegradation;
 /// use linfa::ParamGuard;
 /// let params = ExponentialDegradation::params().on(["rms"]).asymptote(0.2).threshold(10.0).half_life(200.0);
 /// assert!(params.check().is_ok());

@@ -51,7 +51,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// ```
 /// use linfa::ParamGuard;
-/// use prognos::rul::GammaProcess;
+/// use prognos::rul::degradation::GammaProcess;
 /// assert!(GammaProcess::params().on(["crack_mm"]).threshold(20.0).horizon(5000.0).check().is_ok());
 /// ```
 pub type GammaProcess = TrajectoryRegressor<GammaCourse>;

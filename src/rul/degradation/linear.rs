@@ -53,7 +53,7 @@ use serde::{Deserialize, Serialize};
 /// use ndarray::Array2;
 /// use prognos::{
 ///     features::{FeatureSchema, FeatureTable}, model::{Assessment, OnlineModel}, quantity::LifeUnit,
-///     rul::{LinearDegradation, RulLabels}, signal::Channel,
+///     rul::{RulLabels, degradation::LinearDegradation}, signal::Channel,
 /// };
 /// // Four machines wear by 0.8, 0.9, 1.0 and 1.1 µm an hour, to 80 µm.
 /// let lives = [100_u32, 88, 80, 72];

@@ -51,7 +51,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// ```
 /// use linfa::ParamGuard;
-/// use prognos::rul::{Direction, WienerProcess};
+/// use prognos::rul::degradation::{Direction, WienerProcess};
 /// let params = WienerProcess::params().on(["capacity"]).threshold(1.4).direction(Direction::Falling);
 /// assert!(params.check().is_ok());
 /// ```

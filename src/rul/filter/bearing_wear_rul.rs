@@ -207,7 +207,7 @@ mod tests {
     fn rate_and_noises_of_a_life() {
         // Alternating reading noise of 0.1 about ln x = 0.5 + 0.02 age: differences of ±0.2, autocovariance -0.04.
         let ages: Vec<f64> = (0..201).map(f64::from).collect();
-        let sign = |i: usize| if i % 2 == 0 { 0.1 } else { -0.1 };
+        let sign = |i: usize| if i.is_multiple_of(2) { 0.1 } else { -0.1 };
         let values: Vec<f64> = ages
             .iter()
             .enumerate()

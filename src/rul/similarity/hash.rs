@@ -54,7 +54,7 @@ pub enum VectorDistance {
 ///
 /// ```
 /// use linfa::ParamGuard;
-/// use prognos::rul::{HashSimilarity, VectorDistance};
+/// use prognos::rul::similarity::{HashSimilarity, VectorDistance};
 /// let params = HashSimilarity::params().window(20).distance(VectorDistance::Absolute).with_age(false);
 /// assert!(params.check().is_ok());
 /// ```

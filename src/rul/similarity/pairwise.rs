@@ -66,7 +66,7 @@ pub enum Alignment {
 ///
 /// ```
 /// use linfa::ParamGuard;
-/// use prognos::rul::{Alignment, HistoryDistance, PairwiseSimilarity};
+/// use prognos::rul::similarity::{Alignment, HistoryDistance, PairwiseSimilarity};
 /// let params = PairwiseSimilarity::params().window(50).distance(HistoryDistance::Warped { band: 5 }).align(Alignment::BestFit);
 /// assert!(params.check().is_ok());
 /// assert!(PairwiseSimilarity::params().distance(HistoryDistance::Warped { band: 1000 }).check().is_err());

@@ -58,7 +58,7 @@ pub enum LifeCurve {
 /// use ndarray::Array2;
 /// use prognos::{
 ///     features::{FeatureSchema, FeatureTable}, model::{Assessment, OnlineModel}, quantity::LifeUnit,
-///     rul::{LifeCurve, ResidualSimilarity, RulLabels}, signal::Channel,
+///     rul::{RulLabels, similarity::{LifeCurve, ResidualSimilarity}}, signal::Channel,
 /// };
 /// // Six machines wear evenly to 1 in 60, 70, .. 110 h.
 /// let lives = [60_u32, 70, 80, 90, 100, 110];

@@ -83,7 +83,8 @@ impl Columns {
         for j in 0..p {
             let own = gram[j * p + j];
             let explained: f64 = gram[j * p..j * p + j].iter().map(|v| v * v).sum();
-            if !(own - explained > COLLINEAR * own) {
+            let left = own - explained;
+            if left.is_nan() || left <= COLLINEAR * own {
                 let name = |k: usize| format!("`{}`", names[self.kept[k] as usize]);
                 let others: Vec<String> = (0..j)
                     .filter(|k| gram[j * p + k] * gram[j * p + k] > 1e-6 * own)

@@ -133,7 +133,7 @@ impl LifeSpells {
                 format!("{} values", values.len()),
             ));
         }
-        if let Some(i) = values.iter().position(|v| !(v.abs() <= LARGEST)) {
+        if let Some(i) = values.iter().position(|v| v.is_nan() || v.abs() > LARGEST) {
             return Err(Error::input(
                 &format!("covariate `{}` of row {}", names[i % names.len()], i / names.len()),
                 "finite and at most 1e100 in magnitude",

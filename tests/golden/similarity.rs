@@ -7,8 +7,8 @@ use prognos::{
     model::{Assessment, OnlineModel, RulDistribution, RulRegressor},
     quantity::LifeUnit,
     rul::{
-        Alignment, HistoryDistance, LifeCurve, PairwiseSimilarity, ResidualSimilarity, RulLabels, TrajectoryAlgorithm,
-        TrajectoryRegressorParams,
+        RulLabels, TrajectoryAlgorithm, TrajectoryRegressorParams,
+        similarity::{Alignment, HistoryDistance, LifeCurve, PairwiseSimilarity, ResidualSimilarity},
     },
     signal::Channel,
 };
@@ -88,7 +88,7 @@ fn agrees<A: TrajectoryAlgorithm>(golden: &Golden, name: &str, params: Trajector
 
 #[test]
 fn distributions_are_those_of_numpy() {
-    let golden: Golden = serde_json::from_str(include_str!("golden/similarity.json")).unwrap();
+    let golden: Golden = serde_json::from_str(include_str!("similarity.json")).unwrap();
     let residual = || ResidualSimilarity::params().window(12).n_nearest(8);
     agrees(&golden, "residual_line", residual().curve(LifeCurve::Line));
     agrees(&golden, "residual_parabola", residual().curve(LifeCurve::Parabola));

@@ -7,8 +7,8 @@ use prognos::{
     model::{Assessment, OnlineModel, RulDistribution, RulRegressor},
     quantity::LifeUnit,
     rul::{
-        ExponentialDegradation, GammaProcess, LineBelief, LinearDegradation, RulLabels, TrajectoryAlgorithm,
-        TrajectoryModel, TrajectoryRegressor, TrajectoryRegressorParams, WienerProcess,
+        RulLabels, TrajectoryAlgorithm, TrajectoryModel, TrajectoryRegressor, TrajectoryRegressorParams,
+        degradation::{ExponentialDegradation, GammaProcess, LineBelief, LinearDegradation, WienerProcess},
     },
     signal::Channel,
 };
@@ -32,7 +32,7 @@ struct Case {
 }
 
 fn case(name: &str) -> Case {
-    let mut cases: BTreeMap<String, Case> = serde_json::from_str(include_str!("golden/degradation.json")).unwrap();
+    let mut cases: BTreeMap<String, Case> = serde_json::from_str(include_str!("degradation.json")).unwrap();
     cases.remove(name).unwrap()
 }
 
