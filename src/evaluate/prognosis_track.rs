@@ -13,7 +13,7 @@ use std::borrow::Cow;
 /// without a prediction (a model that warms up, an honest "no prognosis") are simply left out.
 ///
 /// Source of all measures: A. Saxena et al., Int. J. Progn. Health Manag. 1, 2010,
-/// [doi:10.36001/ijphm.2010.v1i1.1353](https://doi.org/10.36001/ijphm.2010.v1i1.1353).
+/// [doi:10.36001/ijphm.2010.v1i1.1336](https://doi.org/10.36001/ijphm.2010.v1i1.1336).
 ///
 /// ```
 /// use prognos::evaluate::{PrognosisTrack, WithinBounds};

@@ -71,7 +71,8 @@ pub enum NoPrognosis {
     ThresholdCrossed,
     /// No recorded life is like this one.
     NoSimilarLife,
-    /// The machine is older than any life the model has seen, or nothing is known beyond its age.
+    /// The machine is older than any life the model has seen, nothing is known beyond its age, or more than half of what may
+    /// come lies beyond what is known, so that there is no number to give.
     BeyondKnownLives,
     /// The model's hypotheses of the machine explain its readings no more (all particles have zero weight, a covariance is
     /// no longer one).
@@ -86,7 +87,7 @@ impl fmt::Display for NoPrognosis {
             Self::NoTrend => "no trend yet",
             Self::ThresholdCrossed => "the threshold is crossed",
             Self::NoSimilarLife => "no recorded life is like this one",
-            Self::BeyondKnownLives => "older than the known lives",
+            Self::BeyondKnownLives => "beyond the known lives",
             Self::Diverged => "the model no longer explains the readings",
             Self::BeyondHorizon => "the threshold lies beyond the horizon",
         })

@@ -82,8 +82,10 @@ pub trait AnomalyDetector: OnlineModel<Output = AnomalyScore> {
 /// A model of remaining useful life. The estimate of [`assess`](OnlineModel::assess) sums up a whole distribution.
 pub trait RulRegressor: OnlineModel<Output = RulEstimate> {
     /// The distribution of remaining life after the row `x`, changing nothing: any interval, the survival curve, the cost of
-    /// waiting. Gives a result wherever [`assess`](OnlineModel::assess) does, and for the same reasons none. The point
-    /// of the estimate need not be the median, nor its interval the central one: a model's page says which they are.
+    /// waiting. Gives a result wherever [`assess`](OnlineModel::assess) does, and for the same reasons none, but for
+    /// one: where more than half of all lives lie beyond what is known, there may be a distribution without a median, and
+    /// [`NoPrognosis::BeyondKnownLives`] for an estimate. The point of the estimate need not be the median, nor its
+    /// interval the central one: a model's page says which they are.
     ///
     /// # Errors
     /// As [`assess`](OnlineModel::assess).

@@ -244,20 +244,21 @@ impl RulDistribution {
         if !(horizon.is_finite() && horizon >= 0.0) {
             return Err(Error::parameter("horizon", "finite and not negative", horizon));
         }
-        let held = |q: f64| q.min(horizon);
-        // The quantile function is linear between percentiles; a piece that the horizon cuts is so up to there.
+        // The quantile function is linear between percentiles; a piece that the horizon cuts is so up to there. No part of the
+        // sum may exceed the horizon, which may be the largest of all numbers.
         let pieces = self.percentiles.windows(2).map(|w| {
             let (a, b) = (w[0], w[1]);
-            if b <= horizon || a >= horizon {
-                (held(a) + held(b)) / 2.0
-            } else if b.is_infinite() {
+            let mean = if b <= horizon {
+                a.midpoint(b)
+            } else if b.is_infinite() || a >= horizon {
                 horizon
             } else {
                 let share = (horizon - a) / (b - a);
-                share * (a + horizon) / 2.0 + (1.0 - share) * horizon
-            }
+                share * a.midpoint(horizon) + (1.0 - share) * horizon
+            };
+            mean / 100.0
         });
-        Ok(pieces.sum::<f64>() / 100.0)
+        Ok(pieces.sum::<f64>().min(horizon))
     }
 
     /// The continuous ranked probability score against the true life, `integral of (F(t) - 1[t >= truth])² dt`, in the
@@ -270,14 +271,8 @@ impl RulDistribution {
         if !(truth.is_finite() && truth >= 0.0) {
             return Err(Error::input("true remaining life", "finite and not negative", truth));
         }
-        // F is linear in t between percentiles, so each piece integrates to a difference of cubes.
-        let cubes = |f: f64, g: f64, dt: f64| {
-            if g > f {
-                dt * (g * g * g - f * f * f) / (3.0 * (g - f))
-            } else {
-                dt * f * f
-            }
-        };
+        // F is linear in t between percentiles, so each piece integrates to a difference of cubes over three differences.
+        let cubes = |f: f64, g: f64, dt: f64| dt * ((g * g + g * f + f * f) / 3.0);
         let first = self.percentiles[0];
         let mut sum = (first - truth).max(0.0);
         let mut last = first;
@@ -327,21 +322,22 @@ impl RulDistribution {
         Self::new(percentiles, self.unit)
     }
 
-    /// The median with the interval of `level`; ends that are not known are those of the last life that is.
+    /// The median with the interval of `level`. An upper end that is not known is the last life that is: of lives counted
+    /// up to there, the interval holds its level.
     ///
     /// # Errors
-    /// As [`interval`](RulDistribution::interval).
+    /// As [`interval`](RulDistribution::interval); `InsufficientData` where the median is not known: the last life that is
+    /// known is then no estimate, however narrow it looks.
     pub fn estimate(&self, level: f64) -> Result<RulEstimate> {
+        let (lower, upper) = self.interval(level)?;
+        let Some(median) = self.median() else {
+            let what = "estimate of remaining life";
+            let got = format!("{} of all lives beyond what is known", self.beyond());
+            return Err(Error::insufficient(what, "a median that is known", got));
+        };
         let n_known = self.percentiles.partition_point(|q| q.is_finite());
         let last = self.percentiles[n_known.saturating_sub(1)];
-        let (lower, upper) = self.interval(level)?;
-        RulEstimate::new(
-            self.percentiles[50].min(last),
-            lower.min(last),
-            upper.min(last),
-            level,
-            self.unit,
-        )
+        RulEstimate::new(median, lower, upper.min(last), level, self.unit)
     }
 }
 
@@ -425,6 +421,36 @@ mod tests {
         assert!(RulDistribution::from_weighted(UNIT, &[(2.0, 1.0), (1.0, 1.0)], 0.0).is_err());
         let bytes = rmp_serde::to_vec_named(&d).unwrap();
         assert_eq!(rmp_serde::from_slice::<RulDistribution>(&bytes).unwrap(), d);
+    }
+
+    #[test]
+    fn without_a_median_there_is_no_estimate() {
+        let until = |known: usize| {
+            let q = std::array::from_fn(|i| if i <= known { 10.0 + i as f64 } else { f64::INFINITY });
+            RulDistribution::new(q, UNIT).unwrap()
+        };
+        for known in [0, 4, 49] {
+            let e = until(known).estimate(0.9).unwrap_err();
+            assert!(e.to_string().contains("median"), "{e}");
+        }
+        let e = until(50).estimate(0.9).unwrap();
+        assert_eq!((e.lower, e.rul, e.upper), (15.0, 60.0, 60.0));
+        assert!(until(100).estimate(1.0).is_err());
+    }
+
+    #[test]
+    fn the_largest_lives_have_a_mean_and_a_score() {
+        let d = uniform(0.0, 1e300);
+        assert!((d.mean_within(f64::MAX).unwrap() / 5e299 - 1.0).abs() < 1e-12);
+        let d = RulDistribution::from_weighted(UNIT, &[(1.0, 1.0)], 1.0).unwrap();
+        let mean = d.mean_within(f64::MAX).unwrap();
+        assert!((mean / f64::MAX - 0.5).abs() < 0.02, "{mean}");
+        // A truth a hair beside a percentile cuts no piece of nonsense off.
+        let d = uniform(0.0, 100.0);
+        for y in [25.0 - 4e-15, 25.0, 25.0 + 4e-15] {
+            let expected = (y * y * y + (100.0 - y) * (100.0 - y) * (100.0 - y)) / 3e4;
+            assert!((d.crps(y).unwrap() - expected).abs() < 1e-12, "{y}");
+        }
     }
 
     #[test]

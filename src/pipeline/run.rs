@@ -110,10 +110,10 @@ impl Pipeline {
                 format!("one of {}", scratch.model),
             ));
         }
-        let (Some(model), Some(features)) = (&self.rul, scratch.features()) else {
+        let (Some(model), Some(features), Some(time)) = (&self.rul, scratch.features(), state.last) else {
             return Ok(None);
         };
-        let x = FeatureView::new(self.front.features.schema(), features)?;
+        let x = FeatureView::new(self.front.features.schema(), features)?.at(time);
         model.standing(state.rul.as_deref(), x).map(Some)
     }
 

@@ -216,7 +216,7 @@ macro_rules! regressors {
                 }
             }
 
-            /// The distribution after the row that was stepped last, whose values were `x`; `state` where there is one.
+            /// The distribution after the row that was stepped last, which was `x`; `state` where there is one.
             pub(crate) fn standing(
                 &self,
                 state: Option<&AnyRulState>,
@@ -224,7 +224,7 @@ macro_rules! regressors {
             ) -> Result<Assessment<RulDistribution>> {
                 match (self, state.map(|s| &s.state)) {
                     $((Self::$row(m), None) => m.distribution(&(), x),)*
-                    $((Self::$name(m), Some(StateOf::$name(s))) => m.standing(s),)*
+                    $((Self::$name(m), Some(StateOf::$name(s))) => m.standing_after(s, &x),)*
                     _ => Err(another_kind()),
                 }
             }

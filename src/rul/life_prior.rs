@@ -1,13 +1,15 @@
 //! What recorded lives alone say: a lognormal life with unknown parameters, given the age survived. Looks at no sensor.
 
-use super::{RecordedLife, TrajectoryAlgorithm, TrajectoryModel, TrajectoryRegressor, TrajectoryRegressorParams};
+use super::{
+    RecordedLife, TrajectoryAlgorithm, TrajectoryModel, TrajectoryRegressor, TrajectoryRegressorParams, normal,
+};
 use crate::{
     error::{Error, Result},
     model::{NoPrognosis, RulDistribution},
     quantity::{LifeUnit, Seed},
 };
 use serde::{Deserialize, Serialize};
-use std::{f64::consts::FRAC_1_SQRT_2, sync::Arc};
+use std::sync::Arc;
 
 /// The most lives that are kept.
 const MAX_LIVES: usize = 100_000;
@@ -271,25 +273,6 @@ fn log_of(life: f64) -> f64 {
     if life > 0.0 { libm::log(life) } else { f64::NEG_INFINITY }
 }
 
-/// `P(Z > z)` of a standard normal.
-fn upper_tail(z: f64) -> f64 {
-    0.5 * libm::erfc(z * FRAC_1_SQRT_2)
-}
-
-/// `ln P(Z > z)` and the hazard `φ(z) / P(Z > z)`.
-fn log_tail_and_hazard(z: f64) -> (f64, f64) {
-    let half_log_two_pi = 0.918_938_533_204_672_7;
-    let log_density = -z * z / 2.0 - half_log_two_pi;
-    if z < 25.0 {
-        let log_tail = libm::log(upper_tail(z));
-        (log_tail, libm::exp(log_density - log_tail))
-    } else {
-        // Asymptotic, to 3 / z⁴.
-        let hazard = z + 1.0 / z;
-        (log_density - libm::log(hazard), hazard)
-    }
-}
-
 /// What the lives say of spread and centre of log life.
 struct Evidence<'a> {
     /// Degrees of freedom and sum of squares, those of the setting added.
@@ -331,7 +314,7 @@ impl<'a> Evidence<'a> {
             curvature = 1.0 / of_mean;
             for c in log_censored {
                 let z = (c - centre) / spread;
-                let hazard = log_tail_and_hazard(z).1;
+                let hazard = normal::hazard(z);
                 slope += hazard / spread;
                 curvature += (hazard * (hazard - z)).max(0.0) / variance;
             }
@@ -344,7 +327,7 @@ impl<'a> Evidence<'a> {
         let log_likelihood = |mu: f64| {
             let tails: f64 = log_censored
                 .iter()
-                .map(|c| log_tail_and_hazard((c - mu) / spread).0)
+                .map(|c| normal::log_survival((c - mu) / spread))
                 .sum();
             tails - (mu - self.mean) * (mu - self.mean) / (2.0 * of_mean)
         };
@@ -434,7 +417,7 @@ impl Curve {
             let x = curve.place(i);
             let survival: f64 = components
                 .iter()
-                .map(|c| c.weight * upper_tail((x - c.mean) / c.sd))
+                .map(|c| c.weight * normal::cdf((c.mean - x) / c.sd))
                 .sum();
             least = least.min(libm::log(survival.min(1.0)).max(LEAST_LOG_SURVIVAL));
             curve.log_survival.push(least);
@@ -555,7 +538,7 @@ mod tests {
         for z in [-2.0, -0.5, 0.0, 1.0, 3.0] {
             let life = 100.0 * libm::exp(-square + z * square.sqrt());
             let got = prior.survival(life);
-            assert!((got / upper_tail(z) - 1.0).abs() < 2e-3, "{z}: {got}");
+            assert!((got / normal::cdf(-z) - 1.0).abs() < 2e-3, "{z}: {got}");
         }
     }
 

@@ -21,6 +21,7 @@
 mod any;
 pub mod conformal;
 pub mod degradation;
+mod drift_passage;
 mod extra_trees;
 pub mod filter;
 mod fourier_ridge;
@@ -28,6 +29,7 @@ mod gradient_boosting;
 mod labels;
 mod life_prior;
 mod lives_in_order;
+mod normal;
 mod ridge;
 mod row_regressor;
 pub mod similarity;

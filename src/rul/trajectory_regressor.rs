@@ -159,7 +159,9 @@ pub trait TrajectoryModel: Clone + fmt::Debug + Send + Sync + 'static {
 
 /// A fitted regressor that follows each machine through its life, from its own readings in the order they came.
 ///
-/// The estimate is the median of the [distribution](RulRegressor::distribution) with its central interval. A row in which
+/// The estimate is the median of the [distribution](RulRegressor::distribution) with its central interval; an upper end that
+/// is not known is the last life that is, so that lives beyond count as that long. Where the median itself is not known there
+/// is no estimate but [`NoPrognosis::BeyondKnownLives`], and the distribution still tells the part that is. A row in which
 /// one of the [chosen](TrajectoryRegressorParams::on) readings is missing, infinite or beyond 1e100 is unusable; others may
 /// be missing. Rows need their instants. Age counts from the machine's first usable row, or from
 /// [`new_state_since`](TrajectoryRegressor::new_state_since).
@@ -428,6 +430,21 @@ impl<M: TrajectoryModel> TrajectoryRegressor<M> {
         })
     }
 
+    /// [`standing`](TrajectoryRegressor::standing) after the row `x` was offered to `state`; why it was of no use, where it
+    /// was not taken: what an earlier one left is no answer for its instant.
+    pub(crate) fn standing_after(
+        &self,
+        state: &TrajectoryState<M::Memory>,
+        x: &FeatureView<'_>,
+    ) -> Result<Assessment<RulDistribution>> {
+        if (state.last.is_none() || state.last != x.time())
+            && let Err(reason) = self.admitted(state, x)?
+        {
+            return Ok(Assessment::Unusable(reason));
+        }
+        self.standing(state)
+    }
+
     /// Refuses a state of another model, or one that this model cannot have made.
     pub(crate) fn expect_state(&self, state: &TrajectoryState<M::Memory>) -> Result<()> {
         if state.model != self.fingerprint {
@@ -482,7 +499,7 @@ impl<M: TrajectoryModel> TrajectoryRegressor<M> {
         &self,
         state: &mut TrajectoryState<M::Memory>,
         x: FeatureView<'_>,
-        say: impl FnOnce(RulDistribution) -> Result<T>,
+        say: impl FnOnce(RulDistribution) -> Result<Assessment<T>>,
     ) -> Result<Assessment<T>> {
         let (time, age, row) = match self.admitted(state, &x)? {
             Ok(admitted) => admitted,
@@ -492,9 +509,17 @@ impl<M: TrajectoryModel> TrajectoryRegressor<M> {
         state.born = state.born.or(Some(time));
         state.last = Some(time);
         Ok(match self.model.prognose(&state.memory, age, self.unit)? {
-            Ok(distribution) => Assessment::Ready(say(distribution)?),
+            Ok(distribution) => say(distribution)?,
             Err(reason) => Assessment::NoPrognosis(reason),
         })
+    }
+
+    /// A number, where half of the distribution is known: the last life that is would be none.
+    fn estimate(&self, distribution: RulDistribution) -> Result<Assessment<RulEstimate>> {
+        if distribution.median().is_none() {
+            return Ok(Assessment::NoPrognosis(NoPrognosis::BeyondKnownLives));
+        }
+        distribution.estimate(self.level).map(Assessment::Ready)
     }
 }
 
@@ -521,7 +546,7 @@ impl<M: TrajectoryModel> OnlineModel for TrajectoryRegressor<M> {
 
     /// Copies the state; where a row is both assessed and taken, [`step`](OnlineModel::step) does without.
     fn assess(&self, state: &Self::State, x: FeatureView<'_>) -> Result<Assessment<RulEstimate>> {
-        self.followed(&mut state.clone(), x, |d| d.estimate(self.level))
+        self.followed(&mut state.clone(), x, |d| self.estimate(d))
     }
 
     fn update(&self, state: &mut Self::State, x: FeatureView<'_>) -> Result<()> {
@@ -534,13 +559,13 @@ impl<M: TrajectoryModel> OnlineModel for TrajectoryRegressor<M> {
     }
 
     fn step(&self, state: &mut Self::State, x: FeatureView<'_>) -> Result<Assessment<RulEstimate>> {
-        self.followed(state, x, |d| d.estimate(self.level))
+        self.followed(state, x, |d| self.estimate(d))
     }
 }
 
 impl<M: TrajectoryModel> RulRegressor for TrajectoryRegressor<M> {
     fn distribution(&self, state: &Self::State, x: FeatureView<'_>) -> Result<Assessment<RulDistribution>> {
-        self.followed(&mut state.clone(), x, Ok)
+        self.followed(&mut state.clone(), x, |d| Ok(Assessment::Ready(d)))
     }
 }
 
@@ -590,5 +615,43 @@ impl<M: TrajectoryModel> PersistentModel for TrajectoryRegressor<M> {
             unit: r.unit,
         }
         .finished()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{rul::survival::KaplanMeierRul, signal::Channel};
+    use ndarray::Array2;
+
+    #[test]
+    fn a_row_that_was_not_taken_has_no_standing() {
+        let schema = FeatureSchema::of_channels(&[Channel::new("load", "kW")]).unwrap();
+        let at = |hour| LifeUnit::Hours.instant(hour);
+        let values = Array2::from_elem((8, 1), 1.0);
+        let table = FeatureTable::new(schema.clone(), values, vec![0, 1, 2, 3, 4, 5, 6, 7]).unwrap();
+        let table = table.at(vec![at(0); 8]).unwrap();
+        let lives = (1..=8).map(|i| 10.0 * f64::from(i)).collect();
+        let labels = RulLabels::new(lives, LifeUnit::Hours).unwrap();
+        let model = KaplanMeierRul::params().check().unwrap();
+        let model = model.fit(&DatasetBase::new(table, labels)).unwrap();
+        let view = |values: &'static [f64], hour| FeatureView::new(&schema, values).unwrap().at(at(hour));
+        let (good, bad): (&'static [f64], &'static [f64]) = (&[1.0], &[f64::NAN]);
+
+        let mut state = model.new_state();
+        assert!(matches!(
+            model.standing_after(&state, &view(bad, 0)).unwrap(),
+            Assessment::Unusable(_)
+        ));
+        assert!(model.step(&mut state, view(good, 0)).unwrap().ready().is_some());
+        let known = model.standing_after(&state, &view(good, 0)).unwrap().ready().unwrap();
+        assert_eq!(known.median(), Some(40.0));
+        // 35 h later a sensor fails: what was known then is not what is known now.
+        let lost = view(bad, 35);
+        let unusable = model.step(&mut state, lost).unwrap();
+        assert!(matches!(unusable, Assessment::Unusable(_)));
+        let standing = model.standing_after(&state, &lost).unwrap();
+        assert_eq!(standing.map(|_| ()), unusable.map(|_| ()));
+        assert_eq!(model.standing(&state).unwrap().ready(), Some(known));
     }
 }

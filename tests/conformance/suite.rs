@@ -13,8 +13,8 @@ use prognos::{
     envelope::{self, Fingerprint, Provenance},
     features::{Feature, FeatureSchema, FeatureTable, FeatureView},
     model::{
-        AnomalyDetector, AnomalyScore, Assessment, DynAnomalyDetector, DynOnlineModel, OnlineModel, PersistentModel,
-        RulEstimate, RulRegressor,
+        AnomalyDetector, AnomalyScore, Assessment, DynAnomalyDetector, DynOnlineModel, NoPrognosis, OnlineModel,
+        PersistentModel, RulEstimate, RulRegressor,
     },
     quantity::{LifeUnit, Timestamp},
     signal::Channel,
@@ -805,7 +805,8 @@ fn lives_lie_in_their_intervals<M: RulRegressor>(model: &M, rows: &Rows) {
     }
 }
 
-/// Where there is an estimate there is a distribution, in the same unit, and for the same reasons none.
+/// Where there is an estimate there is a distribution, in the same unit, and for the same reasons none; but where most lives
+/// lie beyond what is known, a distribution has no median, and there is no estimate.
 fn distributions_stand_behind_estimates<M: RulRegressor>(model: &M, rows: &Rows) {
     let mut states = new_states(model, rows);
     for (i, (machine, x)) in rows.views().enumerate() {
@@ -819,6 +820,10 @@ fn distributions_stand_behind_estimates<M: RulRegressor>(model: &M, rows: &Rows)
                     outer.0 <= inner.0 && inner.1 <= outer.1,
                     "row {i}: intervals do not nest"
                 );
+            }
+            (Assessment::NoPrognosis(reason), Assessment::Ready(d)) => {
+                assert_eq!(reason, NoPrognosis::BeyondKnownLives, "row {i}");
+                assert_eq!(d.median(), None, "row {i}: a median that is known, and no estimate");
             }
             (e, d) => assert_eq!(
                 format!("{:?}", e.map(|_| ())),

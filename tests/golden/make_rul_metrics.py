@@ -2,7 +2,7 @@
 
 By NumPy 2.4; run by hand: python make_rul_metrics.py
 The CRPS is integrated over a fine grid of times whose steps meet the percentiles and the truth, F squared by Simpson's rule:
-exact for the cubic pieces up to rounding. Tracks by A. Saxena et al., doi:10.36001/ijphm.2010.v1i1.1353.
+exact for the cubic pieces up to rounding. Tracks by A. Saxena et al., doi:10.36001/ijphm.2010.v1i1.1336.
 """
 import json
 import pathlib

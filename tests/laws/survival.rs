@@ -200,4 +200,16 @@ fn machines_are_followed_to_where_knowledge_ends() {
         km.assess(&state, first).unwrap(),
         Assessment::NoPrognosis(NoPrognosis::BeyondKnownLives)
     );
+    // Where 3 of 20 failed, most lives lie beyond what is known: a distribution of the rest, but no number.
+    let censored: Vec<bool> = table.asset().iter().map(|machine| *machine >= 3).collect();
+    let labels = RulLabels::censored(left, censored, LifeUnit::Cycles).unwrap();
+    let few = KaplanMeierRul::params()
+        .fit(&DatasetBase::new(table.clone(), labels))
+        .unwrap();
+    let mut state = few.new_state();
+    let known = few.distribution(&state, first).unwrap().ready().unwrap();
+    assert!(known.median().is_none() && known.quantile(0.05) == 20.0 && (known.beyond() - 0.85).abs() < 1e-9);
+    let no_number = Assessment::NoPrognosis(NoPrognosis::BeyondKnownLives);
+    assert_eq!(few.assess(&state, first).unwrap(), no_number);
+    assert_eq!(few.step(&mut state, first).unwrap(), no_number);
 }

@@ -19,15 +19,17 @@ const LEAST_ROWS_A_BIN: usize = 30;
 /// Prediction intervals from signed residuals `truth - predicted` of assets a model was not fitted on, in bins of the
 /// predicted value: errors near the end of life are smaller than far from it.
 ///
-/// Bins hold equal weight, each asset weighing one in all. Within a bin the interval is the shortest one that holds the
-/// nominal share of the residuals, the share raised to `(level (n + 1) + 1) / n` for `n` rows (Kish's effective number), as
+/// Bins hold equal weight, each asset weighing one in all; rows of the same prediction are of one bin. Within a bin the
+/// interval is the shortest one that holds the nominal share of the residuals, the share raised to `(level (n + 1) + 1) / n` for `n` rows (Kish's effective number), as
 /// between two order statistics lies less than their share of the sample. Rows of one asset are taken as independent, and
-/// choosing the shortest range costs a little more: with few assets, expect a few per cent less than the nominal level. Its ends are interpolated between the bins' mean predictions, so that the interval does not jump.
+/// choosing the shortest range costs a little more: with few assets, expect a few per cent less than the nominal level. Its ends are
+/// interpolated between the bins' mean predictions, so that the interval does not jump.
 /// Coverage is marginal over assets like the training ones; nothing is promised for a machine unlike them.
 ///
 /// Whole distributions are made of the same residuals: percentile `p` of a bin is the residual of rank `p (n + 1)`, so that
 /// central intervals of any level have the coverage of split-conformal ones (Vovk et al. 2005, doi 10.1007/b106715); they are
-/// a little wider than the shortest.
+/// a little wider than the shortest. Residuals that `n` rows cannot tell of, at ranks below 1 or above `n`, are taken as the
+/// outermost ones: a level above `(n - 1) / (n + 1)` is not kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Record", into = "Record")]
 pub struct BinnedIntervals {
@@ -79,7 +81,8 @@ impl BinnedIntervals {
                 0,
             ));
         }
-        weighted.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
+        // By all they have, so that the order of assets does not change a bit.
+        weighted.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)).then(a.2.total_cmp(&b.2)));
         let n_bins = (weighted.len() / LEAST_ROWS_A_BIN).clamp(1, N_BINS);
         let total: f64 = weighted.iter().map(|w| w.2).sum();
         let (mut centres, mut ends, mut percentiles) = (Vec::new(), Vec::new(), Vec::new());
@@ -88,16 +91,18 @@ impl BinnedIntervals {
             bin.push(*w);
             passed += w.2;
             let full = passed >= total * (centres.len() + 1) as f64 / n_bins as f64 && bin.len() >= LEAST_ROWS_A_BIN;
-            let last = i + 1 == weighted.len();
-            if (full && weighted.len() - i > LEAST_ROWS_A_BIN) || last {
+            let next = weighted.get(i + 1);
+            // Rows of one prediction (a cap, a model that knows nothing) stand in the order of their residuals: to part them
+            // would give a bin the low ones only.
+            let ends_here = next.is_none_or(|next| next.0 > w.0);
+            if (full && ends_here && weighted.len() - i > LEAST_ROWS_A_BIN) || next.is_none() {
                 let weight: f64 = bin.iter().map(|w| w.2).sum();
-                let centre = bin.iter().map(|w| w.0 * w.2).sum::<f64>() / weight;
-                bin.sort_by(|a, b| a.1.total_cmp(&b.1));
-                if centres.last().is_none_or(|c| centre > *c) {
-                    centres.push(centre);
-                    ends.push(shortest(level, &bin));
-                    percentiles.extend(percentiles_of(&bin));
-                }
+                // A mean rounded out of its bin would fall among the others' predictions.
+                let centre = (bin.iter().map(|w| w.0 * w.2).sum::<f64>() / weight).clamp(bin[0].0, w.0);
+                bin.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.total_cmp(&b.0)).then(a.2.total_cmp(&b.2)));
+                centres.push(centre);
+                ends.push(shortest(level, &bin));
+                percentiles.extend(percentiles_of(&bin));
                 bin.clear();
             }
         }
@@ -327,6 +332,47 @@ mod tests {
         let p = percentiles_of(&bin);
         assert!((p[1] - 1.0).abs() < 1e-9 && (p[50] - 50.0).abs() < 1e-9 && p[0] == 1.0 && p[100] == 99.0);
         assert_eq!(percentiles_of(&[(0.0, 3.0, 0.5)]), [3.0; N_PERCENTILES]);
+    }
+
+    /// Half of all predictions at a cap, one that says nothing: their residuals are those of all rows of it, not of the lowest.
+    #[test]
+    fn rows_of_one_prediction_are_of_one_bin() {
+        let with_ties = |at: fn(usize) -> f64| -> Vec<CalibrationRow> {
+            let row = |(i, r): (usize, CalibrationRow)| CalibrationRow {
+                predicted: at(i),
+                truth: at(i) + 10.0 * (r.truth - r.predicted) / r.predicted,
+                ..r
+            };
+            rows(3, 1200).into_iter().enumerate().map(row).collect()
+        };
+        for at in [
+            (|_| 50.0) as fn(usize) -> f64,
+            |i| if i % 2 == 0 { 100.0 } else { (i % 997) as f64 / 10.0 },
+            |i| [0.0, 70.0, 100.0][i % 3],
+        ] {
+            let all = with_ties(at);
+            let b = BinnedIntervals::fit(0.9, &all).unwrap();
+            for tie in [50.0, 100.0, 70.0, 0.0] {
+                let of_tie: Vec<_> = all.iter().filter(|r| r.predicted == tie).collect();
+                if of_tie.len() < 100 {
+                    continue;
+                }
+                // Residuals are uniform in -1..1.
+                let (low, high) = b.around(tie);
+                let inside = of_tie.iter().filter(|r| low <= r.truth && r.truth <= high).count();
+                let share = inside as f64 / of_tie.len() as f64;
+                assert!((0.85..0.97).contains(&share), "{tie}: {share} in {low}..{high}");
+                let median = b.distribution(tie, None, LifeUnit::Hours).unwrap().median().unwrap();
+                assert!((median - tie).abs() < 0.25, "{tie}: {median}");
+            }
+        }
+        // Whatever the order of the rows, of assets that weigh differently.
+        let mut all = with_ties(|_| 50.0);
+        let asset = |i: usize| (i as u32 / 7).min(60);
+        all.iter_mut().enumerate().for_each(|(i, r)| r.asset = asset(i));
+        let b = BinnedIntervals::fit(0.9, &all).unwrap();
+        all.reverse();
+        assert_eq!(BinnedIntervals::fit(0.9, &all).unwrap(), b);
     }
 
     #[test]

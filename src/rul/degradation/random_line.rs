@@ -3,13 +3,13 @@
 use super::{
     course::{Course, Series},
     first_passage,
-    tails::normal,
     trend::TrendMemory,
 };
 use crate::{
     error::{Error, Result},
     model::{NoPrognosis, RulDistribution},
     quantity::LifeUnit,
+    rul::normal,
 };
 use serde::{Deserialize, Serialize};
 
@@ -213,7 +213,7 @@ impl RandomLine {
             return Err(NoPrognosis::Diverged);
         }
         let highest = (-m[0] / level_sd).min(7.0);
-        if normal(highest) < CROSSED || highest <= -7.0 {
+        if normal::cdf(highest) < CROSSED || highest <= -7.0 {
             return Err(NoPrognosis::ThresholdCrossed);
         }
         // Over levels below the threshold, each with its weight and what the slope is believed to be given it.
@@ -238,7 +238,7 @@ impl RandomLine {
             let ahead = t / course.lifetime();
             let steep = |&(weight, distance, slope): &(f64, f64, f64)| {
                 // The slope must be at least distance / ahead.
-                weight * normal((slope - distance / ahead) / slope_sd)
+                weight * normal::cdf((slope - distance / ahead) / slope_sd)
             };
             if ahead > 0.0 {
                 nodes.iter().map(steep).sum::<f64>() / total

@@ -4,13 +4,15 @@ use super::{
     course::{Course, CourseSettings, course_setters, series},
     first_passage,
     increments::IncrementMemory,
-    tails::{ln_normal, normal},
 };
 use crate::{
     error::{Error, Result},
     model::{NoPrognosis, RulDistribution},
     quantity::{LifeUnit, Seed},
-    rul::{RecordedLife, TrajectoryAlgorithm, TrajectoryModel, TrajectoryRegressor, TrajectoryRegressorParams},
+    rul::{
+        RecordedLife, TrajectoryAlgorithm, TrajectoryModel, TrajectoryRegressor, TrajectoryRegressorParams,
+        drift_passage::DriftPassage,
+    },
 };
 use serde::{Deserialize, Serialize};
 
@@ -71,20 +73,6 @@ impl WienerProcess {
     pub fn params() -> WienerProcessParams {
         WienerProcessParams::default()
     }
-}
-
-/// The probability of a first passage over `distance` within `t`, for a drift `N(m, v)` and a diffusion `σ²`.
-fn passage(t: f64, distance: f64, m: f64, v: f64, diffusion: f64) -> f64 {
-    if !t.gt(&0.0) {
-        return 0.0;
-    }
-    let s = (diffusion * t + v * t * t).sqrt();
-    let ratio = distance / diffusion;
-    let exponent = 2.0 * ratio * (m + v * ratio);
-    let reflected = ln_normal(-(2.0 * v * ratio * t + m * t + distance) / s);
-    // Of two large numbers of opposite signs; the product is a probability.
-    let second = libm::exp((exponent + reflected).min(0.0));
-    (normal((m * t - distance) / s) + second).clamp(0.0, 1.0)
 }
 
 impl TrajectoryAlgorithm for WienerSettings {
@@ -213,7 +201,13 @@ impl TrajectoryModel for WienerCourse {
             return Ok(Err(NoPrognosis::NoTrend));
         }
         let (m, v) = self.posterior(memory);
-        let failure = |t: f64| passage(self.course.age(t), -level, m, v, self.diffusion);
+        let way = DriftPassage {
+            distance: -level,
+            drift: m,
+            drift_variance: v,
+            diffusion: self.diffusion,
+        };
+        let failure = |t: f64| way.within(self.course.age(t));
         Ok(first_passage::lives(unit, self.course.horizon(), failure))
     }
 
@@ -224,39 +218,5 @@ impl TrajectoryModel for WienerCourse {
     fn from_record(r: Self, _: usize) -> Result<Self> {
         r.course.check()?;
         r.check()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_formula_is_the_mean_of_inverse_gaussians_over_the_drift() {
-        let (d, m, v, diffusion): (f64, f64, f64, f64) = (0.8, 1.1, 0.3, 0.2);
-        for t in [0.1, 0.5, 1.0, 4.0] {
-            // Simpson's rule over ±8 standard deviations, 400 steps: below 1e-9.
-            let n = 400;
-            let h = 16.0 / f64::from(n);
-            let mean: f64 = (0..=n)
-                .map(|i| {
-                    let z = -8.0 + h * f64::from(i);
-                    let weight = if i == 0 || i == n {
-                        1.0
-                    } else if i % 2 == 1 {
-                        4.0
-                    } else {
-                        2.0
-                    };
-                    weight * libm::exp(-0.5 * z * z) * passage(t, d, m + z * v.sqrt(), 0.0, diffusion)
-                })
-                .sum();
-            let mean = mean * h / 3.0 / (2.0 * std::f64::consts::PI).sqrt();
-            assert!((passage(t, d, m, v, diffusion) - mean).abs() < 1e-9, "{t}");
-        }
-        // Without chance all pass at d/m; a drift away never does.
-        assert!(passage(0.72, d, m, 0.0, 1e-9) < 1e-12 && passage(0.74, d, m, 0.0, 1e-9) > 1.0 - 1e-12);
-        assert!(passage(1e6, d, -1.0, 0.0, 0.1) < 1e-6);
-        assert_eq!(passage(0.0, d, m, v, diffusion), 0.0);
     }
 }

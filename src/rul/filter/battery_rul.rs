@@ -4,7 +4,7 @@ use super::{
     battery::BatteryFade,
     belief::GaussianBelief,
     particle_life::{Degradation, DegradationSettings, ParticleLife, ParticleSettings},
-    priors::{end_of, prior_of, typical_life, typical_sd},
+    priors::{end_of, prior_of, typical_life, typical_sd, widening},
 };
 use crate::{
     error::{Error, Result},
@@ -22,7 +22,9 @@ const N_KNEES: usize = 8;
 ///
 /// To each recorded life with at least five positive capacities, `Q exp(-λ k) - P exp(β k)` with `Q > 0, P >= 0` is fitted by
 /// least squares: `Q` and `P` exactly, the rates by golden sections, the knee's from the best of eight. Means and covariance of the
-/// logarithms are what is known of a new cell, which is then followed by a [`ParticleFilter`](super::ParticleFilter).
+/// logarithms (spread by at least 0.01, 0.3, 0.5 and 0.2 for `Q`, `λ`, `P` and `β`; five times that where there is but one life,
+/// which tells nothing of how cells differ) are what is known of a new cell, which is then followed by a
+/// [`ParticleFilter`](super::ParticleFilter).
 /// Settings that are not given come from the lives: the end is the median of the last capacities of failed cells, the
 /// noise of a reading the typical residual, the walk of `ln λ` 0.2 over a typical life.
 ///
@@ -232,7 +234,8 @@ impl DegradationSettings for BatterySettings {
                 0,
             ));
         }
-        let prior = prior_of(faded.iter().map(|f| f.0).collect(), [0.01, 0.3, 0.5, 0.2])?;
+        let floors = [0.01, 0.3, 0.5, 0.2].map(|sd| sd * widening(faded.len()));
+        let prior = prior_of(faded.iter().map(|f| f.0).collect(), floors)?;
         if self.reading_sd.is_none() {
             let squares = faded.iter().map(|f| f.1).collect();
             model = model.reading_sd(typical_sd(squares, (1e-3 * end).max(1e-9), end))?;

@@ -4,7 +4,7 @@ use super::{
     bearing_wear::BearingWear,
     belief::GaussianBelief,
     particle_life::{Degradation, DegradationSettings, ParticleLife, ParticleSettings},
-    priors::{end_of, median, prior_of, typical_life, weighted_line},
+    priors::{end_of, median, prior_of, typical_life, weighted_line, widening},
 };
 use crate::{
     error::{Error, Result},
@@ -16,7 +16,8 @@ use crate::{
 /// # Method
 ///
 /// To each recorded life with at least three positive readings, `ln x = ln x0 + b age` is fitted by least squares; mean and
-/// covariance of `ln x0` and `b` are what is known of a new bearing, which is then followed by a
+/// covariance of `ln x0` and `b` (spread by at least 0.1 and a tenth of a typical rate; five times that where there is but one
+/// life, which tells nothing of how bearings differ) are what is known of a new bearing, which is then followed by a
 /// [`ParticleFilter`](super::ParticleFilter). Settings that are not given come from the lives: the threshold is the median of the
 /// last readings of failed bearings; the noise of a reading and that of the level from the variance `v` and the first
 /// autocovariance `c` of the differences of `ln x` about their mean, `-c` and `(v + 2 c) / dt`; the walk of `b` 0.3 of its mean
@@ -172,7 +173,8 @@ impl DegradationSettings for BearingWearSettings {
         let rate = median(grown.iter().map(|g| g.0[1].abs()).collect()).unwrap_or(0.0);
         let life = typical_life(lives);
         let rows = grown.iter().map(|g| g.0).collect();
-        let prior = prior_of(rows, [0.1, (0.1 * rate).max(0.01 / life)])?;
+        let wider = widening(grown.len());
+        let prior = prior_of(rows, [0.1 * wider, wider * (0.1 * rate).max(0.01 / life)])?;
         if self.reading_log_sd.is_none() {
             let sd = typical(grown.iter().map(|g| g.1).collect());
             model = model.reading_log_sd(sd.clamp(1e-3, 10.0))?;
@@ -218,5 +220,21 @@ mod tests {
             "{start} {rate}"
         );
         assert!((reading - 0.02).abs() < 1e-3 && level.abs() < 1e-9, "{reading} {level}");
+    }
+
+    /// Two lives that are alike say how alike lives are; one says nothing of it.
+    #[test]
+    fn one_life_leaves_the_next_one_open() {
+        let ages: Vec<f64> = (0..101).map(f64::from).collect();
+        let values: Vec<f64> = ages.iter().map(|a| (0.02 * a).exp()).collect();
+        let life = RecordedLife::new(&ages, &values, 1, 100.0, true).unwrap();
+        let settings = BearingWearSettings::default();
+        let (_, one) = settings.learn(&[life]).unwrap();
+        let (_, two) = settings.learn(&[life, life]).unwrap();
+        assert!((one.sd(0) - 0.5).abs() < 1e-9 && (two.sd(0) - 0.1).abs() < 1e-9);
+        assert!(
+            (one.sd(1) - 0.01).abs() < 1e-6 && (two.sd(1) - 0.002).abs() < 1e-6,
+            "{one:?}"
+        );
     }
 }

@@ -3,15 +3,14 @@
 use super::{
     belief::GaussianBelief,
     kalman::{KalmanFilter, KalmanScratch},
-    normals::{normal_cdf, normal_quantile},
     state_model::{FilterStep, check_step},
 };
 use crate::{
     error::{Error, Result},
     model::{NoPrognosis, RulDistribution},
     quantity::LifeUnit,
+    rul::{drift_passage::DriftPassage, normal},
 };
-use std::f64::consts::PI;
 
 /// Points of the distribution of the level now.
 const N_LEVELS: usize = 32;
@@ -69,16 +68,6 @@ pub struct DriftingLevel {
 pub struct DriftingLevelScratch {
     filter: KalmanFilter,
     kalman: KalmanScratch,
-}
-
-/// What is known of the way to the threshold: one level, its drift, the weight of both.
-#[derive(Clone, Copy)]
-struct Way {
-    left: f64,
-    drift: f64,
-    drift_variance: f64,
-    /// σ².
-    noise: f64,
 }
 
 impl DriftingLevel {
@@ -172,18 +161,18 @@ impl DriftingLevel {
             return Ok(Err(NoPrognosis::ThresholdCrossed));
         }
         let gain = if p > 0.0 { c / p } else { 0.0 };
-        let mut ways = [Way {
-            left: threshold - level,
+        let mut ways = [DriftPassage {
+            distance: threshold - level,
             drift,
             drift_variance: (d - gain * c).max(0.0),
-            noise: self.level_sd * self.level_sd,
+            diffusion: self.level_sd * self.level_sd,
         }; N_LEVELS];
         for (i, way) in ways.iter_mut().enumerate() {
-            let beside = p.sqrt() * normal_quantile((i as f64 + 0.5) / N_LEVELS as f64);
-            way.left -= beside;
+            let beside = p.sqrt() * normal::quantile((i as f64 + 0.5) / N_LEVELS as f64);
+            way.distance -= beside;
             way.drift += gain * beside;
         }
-        let failure = |t: f64| ways.iter().map(|w| w.failure(t)).sum::<f64>() / N_LEVELS as f64;
+        let failure = |t: f64| ways.iter().map(|w| w.within(t)).sum::<f64>() / N_LEVELS as f64;
         let known = failure(horizon);
         if known.is_nan() {
             return Ok(Err(NoPrognosis::Diverged));
@@ -212,85 +201,9 @@ impl DriftingLevel {
     }
 }
 
-impl Way {
-    fn failure(self, t: f64) -> f64 {
-        if self.left <= 0.0 {
-            return 1.0;
-        }
-        if t <= 0.0 {
-            return 0.0;
-        }
-        let (w, s2) = (self.left, self.drift_variance);
-        let q = (s2 * t * t + self.noise * t).sqrt();
-        if q == 0.0 {
-            return if self.drift * t >= w { 1.0 } else { 0.0 };
-        }
-        let mut sum = normal_cdf((self.drift * t - w) / q);
-        if self.noise > 0.0 {
-            let slope = self.drift + s2 * w / self.noise;
-            let exponent = 2.0 * w * slope / self.noise;
-            let z = -(self.drift * t + w + 2.0 * s2 * w * t / self.noise) / q;
-            sum += libm::exp((exponent + log_normal_cdf(z)).min(0.0));
-        }
-        sum.clamp(0.0, 1.0)
-    }
-}
-
-/// `ln Φ(z)`, by the asymptotic series where `Φ` is no number any more (relative error below 10⁻⁶ there).
-fn log_normal_cdf(z: f64) -> f64 {
-    if z > -35.0 {
-        libm::log(normal_cdf(z))
-    } else {
-        let r = 1.0 / (z * z);
-        -0.5 * z * z - 0.5 * libm::log(2.0 * PI) - libm::log(-z) + libm::log1p(-r + 3.0 * r * r)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn way(left: f64, drift: f64, drift_sd: f64, noise_sd: f64) -> Way {
-        Way {
-            left,
-            drift,
-            drift_variance: drift_sd * drift_sd,
-            noise: noise_sd * noise_sd,
-        }
-    }
-
-    #[test]
-    fn the_random_drift_formula_is_the_inverse_gaussian_averaged_over_drifts() {
-        let (w, mu, s, sigma) = (10.0, 1.0, 0.3, 1.5);
-        for t in [2.0, 5.0, 10.0, 20.0, 100.0] {
-            let n = 20_000;
-            let averaged: f64 = (0..n)
-                .map(|i| mu + s * normal_quantile((f64::from(i) + 0.5) / f64::from(n)))
-                .map(|b| way(w, b, 0.0, sigma).failure(t))
-                .sum::<f64>()
-                / f64::from(n);
-            // The midpoint rule in p cuts tails of 1/(2n).
-            assert!((way(w, mu, s, sigma).failure(t) - averaged).abs() < 1e-4, "{t}");
-        }
-        assert!((log_normal_cdf(-35.000_001) - log_normal_cdf(-34.999_999) + 7e-5).abs() < 2e-6);
-    }
-
-    #[test]
-    fn the_inverse_gaussian_has_its_mean_and_variance() {
-        // Mean w / μ, variance w σ² / μ³, integrated from the survival function.
-        let (w, mu, sigma) = (5.0, 0.5, 0.4);
-        let law = way(w, mu, 0.0, sigma);
-        let dt = 0.01;
-        let (mut mean, mut square) = (0.0, 0.0);
-        for i in 0..20_000 {
-            let t = (f64::from(i) + 0.5) * dt;
-            let survival = 1.0 - law.failure(t);
-            mean += survival * dt;
-            square += 2.0 * t * survival * dt;
-        }
-        assert!((mean - w / mu).abs() < 1e-4);
-        assert!((square - mean * mean - w * sigma * sigma / mu.powi(3)).abs() < 1e-2);
-    }
 
     #[test]
     fn outcomes_without_a_prognosis() {

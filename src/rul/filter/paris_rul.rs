@@ -4,7 +4,7 @@ use super::{
     belief::GaussianBelief,
     paris::ParisCrack,
     particle_life::{Degradation, DegradationSettings, ParticleLife, ParticleSettings},
-    priors::{end_of, prior_of, typical_life, typical_sd, weighted_line},
+    priors::{end_of, prior_of, typical_life, typical_sd, weighted_line, widening},
 };
 use crate::{
     error::{Error, Result},
@@ -17,7 +17,8 @@ use crate::{
 ///
 /// Of each recorded life with at least three positive lengths, `a^(1 - m/2)` is fitted by a line in `N`, with `m` the mean of
 /// [`exponent`](ParisRulParams::exponent), each point weighted by its precision; the line gives `C` and the length at birth. Their mean
-/// and covariance over the lives are what is known of a new machine, which is then followed by a
+/// and covariance over the lives (spread by at least 5% in length and 20% in `C`; five times that where there is but one life,
+/// which tells nothing of how machines differ) are what is known of a new machine, which is then followed by a
 /// [`ParticleFilter`](super::ParticleFilter). Settings that are not given come from the lives: the critical length is the
 /// median of the last lengths of failed machines, the noise of a reading the typical residual, and the walk of `ln C` 0.2 over a
 /// typical life.
@@ -220,7 +221,9 @@ impl DegradationSettings for ParisSettings {
                 0,
             ));
         }
-        let prior = prior_of(grown.iter().map(|g| [g.0, g.1, mean]).collect(), [0.05, 0.2, sd])?;
+        let wider = widening(grown.len());
+        let floors = [0.05 * wider, 0.2 * wider, sd];
+        let prior = prior_of(grown.iter().map(|g| [g.0, g.1, mean]).collect(), floors)?;
         if self.reading_sd_m.is_none() {
             let squares = grown.iter().map(|g| g.2).collect();
             model = model.reading_sd_m(typical_sd(squares, (1e-4 * critical).max(1e-9), critical))?;

@@ -342,8 +342,11 @@ impl<M: StateModel> ParticleFilter<M> {
         // Without values only the particles that are no numbers any more lose their weight.
         let mut total = 0.0;
         for (w, l) in state.weights.iter_mut().zip(&scratch.log_likelihood) {
-            *w *= libm::exp(l - best);
-            total += *w;
+            // A particle of no weight may explain the values better than the best that has one: 0 times infinity.
+            if *w > 0.0 {
+                *w *= libm::exp(l - best);
+                total += *w;
+            }
         }
         let mut squares = 0.0;
         for w in &mut state.weights {
@@ -573,6 +576,29 @@ mod tests {
                 .all(|(x, w)| x.iter().all(|x| x.is_finite()) && w.is_finite())
         );
         assert!(state.mean(2).is_nan() && state.sd(2).is_nan());
+    }
+
+    /// One that lost its weight stays without, however well it explains what comes.
+    #[test]
+    fn particles_of_no_weight_do_not_come_back() {
+        let filter = filter(10).resample_below(0.0).unwrap();
+        let (mut state, mut scratch) = (filter.new_state(), filter.new_scratch());
+        // Readings have a standard deviation of 0.1: nine particles explain 0 at 38 of them, beyond which exp(l - best)
+        // is infinite for the one that explains it at once.
+        state.x.chunks_exact_mut(2).for_each(|x| x.copy_from_slice(&[3.8, 0.0]));
+        state.x[0] = 0.0;
+        state.weights.fill(1.0 / 9.0);
+        state.weights[0] = 0.0;
+        let step = filter.step(&mut state, 0.0, &[0.0], &mut scratch).unwrap();
+        assert!(
+            matches!(step, FilterStep::Updated { log_likelihood } if log_likelihood.is_finite()),
+            "{step:?}"
+        );
+        let weights: Vec<f64> = state.particles().map(|p| p.1).collect();
+        assert!(
+            weights[0] == 0.0 && weights[1..].iter().all(|w| (w - 1.0 / 9.0).abs() < 1e-12),
+            "{weights:?}"
+        );
     }
 
     #[test]

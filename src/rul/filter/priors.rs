@@ -3,7 +3,7 @@
 use super::belief::GaussianBelief;
 use crate::{
     error::{Error, Result},
-    rul::RecordedLife,
+    rul::{RecordedLife, lives_in_order::quantile},
 };
 
 /// The distribution over the states of new machines, from one estimate a life (in any order): their mean, and their covariance
@@ -33,16 +33,14 @@ pub(super) fn prior_of<const K: usize>(mut rows: Vec<[f64; K]>, floor: [f64; K])
     GaussianBelief::new(&mean, covariance.view())
 }
 
+/// How many times as wide the floors of [`prior_of`] are: one life tells nothing of how machines differ.
+pub(super) fn widening(n_lives: usize) -> f64 {
+    if n_lives == 1 { 5.0 } else { 1.0 }
+}
+
 /// The middle of these numbers, which may come in any order.
 pub(super) fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_unstable_by(f64::total_cmp);
-    let n = values.len();
-    let high = *values.get(n / 2)?;
-    Some(if n % 2 == 1 {
-        high
-    } else {
-        0.5 * (values.get(n / 2 - 1)? + high)
-    })
+    quantile(&mut values, 0.5)
 }
 
 /// The reading at which lives end: the median of the last ones of machines that failed.

@@ -1,7 +1,7 @@
 //! The Kaplan-Meier estimate of survival.
 
 use super::{
-    LifeSpells, normal,
+    LifeSpells,
     remaining::remaining,
     risk_table::{AtRisk, risk_table},
 };
@@ -9,6 +9,7 @@ use crate::{
     error::{Error, Result},
     model::{NoPrognosis, RulDistribution},
     quantity::LifeUnit,
+    rul::normal,
 };
 use serde::{Deserialize, Serialize};
 

@@ -3,9 +3,8 @@
 use super::LifeSpells;
 use crate::{
     error::{Error, Result},
-    rul::RecordedLife,
+    rul::{RecordedLife, lives_in_order::in_order},
 };
-use std::cmp::Ordering;
 
 /// Readings of a row beyond this are none.
 const LARGEST: f64 = 1e100;
@@ -18,10 +17,8 @@ const LARGEST: f64 = 1e100;
 /// # Errors
 /// `InsufficientData` where no life lasts.
 pub(super) fn spells(lives: &[RecordedLife<'_>], with_covariates: bool) -> Result<LifeSpells> {
-    let mut order: Vec<&RecordedLife<'_>> = lives.iter().collect();
-    order.sort_by(|a, b| compare(a, b));
     let (mut start, mut stop, mut failed, mut asset, mut values) = (vec![], vec![], vec![], vec![], vec![]);
-    for (k, life) in order.iter().enumerate() {
+    for (k, life) in in_order(lives).iter().enumerate() {
         let first = start.len();
         let ends = life.ages.iter().skip(1).copied().chain([life.end]);
         for ((from, row), to) in life.rows().zip(ends).filter(|((from, _), to)| to > from) {
@@ -53,18 +50,6 @@ pub(super) fn spells(lives: &[RecordedLife<'_>], with_covariates: bool) -> Resul
         .entering(start)?
         .of_assets(asset)?
         .with_covariates((0..width).map(|j| format!("reading {j}")), values)
-}
-
-fn compare(a: &RecordedLife<'_>, b: &RecordedLife<'_>) -> Ordering {
-    let numbers = |x: &[f64], y: &[f64]| {
-        let differ = x.iter().zip(y).map(|(x, y)| x.total_cmp(y)).find(|o| o.is_ne());
-        differ.unwrap_or(x.len().cmp(&y.len()))
-    };
-    a.end
-        .total_cmp(&b.end)
-        .then(a.failed.cmp(&b.failed))
-        .then_with(|| numbers(a.ages, b.ages))
-        .then_with(|| numbers(a.values, b.values))
 }
 
 /// Refuses a row that no model of `width` readings has observed.

@@ -1,7 +1,7 @@
 //! Log-normal lives.
 
 use super::accelerated::{AcceleratedLife, AcceleratedLifeParams, Curve, LogLife, sealed::Shape};
-use super::normal;
+use crate::rul::normal;
 
 /// The log-normal form: `ln T` is normal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -22,7 +22,6 @@ mod life_rows;
 mod log_normal_aft;
 mod nelson_aalen;
 mod newton;
-mod normal;
 mod remaining;
 mod risk_table;
 mod spells;

@@ -1,10 +1,13 @@
 //! The Nelson-Aalen estimate of the cumulative hazard.
 
 use super::{
-    LifeSpells, normal,
+    LifeSpells,
     risk_table::{AtRisk, risk_table},
 };
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    rul::normal,
+};
 
 /// The cumulative hazard `H(t) = sum over failure ages a <= t of d / n`, with `d` failures among `n` at risk just before `a`
 /// (Nelson 1972, doi 10.1080/00401706.1972.10488991; Aalen 1978, doi 10.1214/aos/1176344247).

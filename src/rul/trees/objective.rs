@@ -1,7 +1,10 @@
 //! What boosted trees minimise.
 
 use super::grower::quantile_of;
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    rul::normal,
+};
 use serde::{Deserialize, Serialize};
 
 /// Standard units of a log life that are told apart: beyond, a row pulls no harder.
@@ -78,11 +81,11 @@ impl AftNoise {
             Self::Normal => match known {
                 Known::Exactly => (z, 1.0),
                 Known::AtLeast => {
-                    let h = normal_hazard(z);
+                    let h = normal::hazard(z);
                     (h, h * (h - z))
                 }
                 Known::AtMost => {
-                    let h = normal_hazard(-z);
+                    let h = normal::hazard(-z);
                     (-h, h * (h + z))
                 }
                 Known::Nothing => (0.0, 0.0),
@@ -118,8 +121,8 @@ impl AftNoise {
         match (self, known) {
             (_, Known::Nothing) => 0.0,
             (Self::Normal, Known::Exactly) => 0.5 * z * z,
-            (Self::Normal, Known::AtLeast) => normal_log_survival(z),
-            (Self::Normal, Known::AtMost) => normal_log_survival(-z),
+            (Self::Normal, Known::AtLeast) => -normal::log_survival(z),
+            (Self::Normal, Known::AtMost) => -normal::log_survival(-z),
             (Self::Logistic, Known::Exactly) => 2.0 * log_one_plus_exp(z) - z,
             (Self::Logistic, Known::AtLeast) => log_one_plus_exp(z),
             (Self::Logistic, Known::AtMost) => log_one_plus_exp(-z),
@@ -137,24 +140,6 @@ impl AftNoise {
             Self::Normal | Self::Logistic => 0.0,
             Self::Extreme => libm::log(std::f64::consts::LN_2),
         }
-    }
-}
-
-/// Density over survival of a standard normal number: by its expansion far out, where the survival is no number.
-fn normal_hazard(z: f64) -> f64 {
-    if z > 30.0 {
-        return z + 1.0 / z - 2.0 / (z * z * z);
-    }
-    let density = libm::exp(-0.5 * z * z) / (2.0 * std::f64::consts::PI).sqrt();
-    density / (0.5 * libm::erfc(z / std::f64::consts::SQRT_2))
-}
-
-/// Minus the logarithm of the survival of a standard normal number.
-fn normal_log_survival(z: f64) -> f64 {
-    if z > 30.0 {
-        0.5 * z * z + libm::log(normal_hazard(z) * (2.0 * std::f64::consts::PI).sqrt())
-    } else {
-        -libm::log(0.5 * libm::erfc(z / std::f64::consts::SQRT_2))
     }
 }
 
@@ -378,8 +363,8 @@ mod tests {
             }
         }
         // Both sides of where the expansion begins: its next term is 10 / z^5.
-        assert!((normal_hazard(30.0) - normal_hazard(30.0 + 1e-9)).abs() < 1e-6);
-        assert!((normal_log_survival(30.0) - normal_log_survival(30.0 + 1e-9)).abs() < 1e-6);
+        assert!((normal::hazard(30.0) - normal::hazard(30.0 + 1e-9)).abs() < 1e-6);
+        assert!((normal::log_survival(30.0) - normal::log_survival(30.0 + 1e-9)).abs() < 1e-6);
     }
 
     #[test]

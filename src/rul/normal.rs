@@ -1,4 +1,4 @@
-//! The tail of the standard normal distribution.
+//! The standard normal distribution and its tails, the same bits on every machine.
 
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
@@ -14,6 +14,11 @@ fn fraction(z: f64) -> f64 {
 
 fn log_density(z: f64) -> f64 {
     -0.5 * z * z - 0.5 * libm::log(2.0 * PI)
+}
+
+/// `P(Z <= z)`.
+pub(super) fn cdf(z: f64) -> f64 {
+    0.5 * libm::erfc(-z * FRAC_1_SQRT_2)
 }
 
 /// `ln P(Z > z)`.
@@ -77,8 +82,105 @@ fn descend(start: f64, excess: impl Fn(f64) -> f64) -> f64 {
 
 /// The deviate that a share `level` of all lies within, on both sides.
 pub(super) fn two_sided(level: f64) -> f64 {
-    at_hazard(-libm::log(0.5 * (1.0 - level)))
+    -quantile(0.5 * (1.0 - level))
 }
+
+/// Coefficients from the highest power down.
+#[inline]
+fn ratio(p: [f64; 8], q: [f64; 8], r: f64) -> f64 {
+    let value = |c: [f64; 8]| c.into_iter().fold(0.0, |sum, c| sum * r + c);
+    value(p) / value(q)
+}
+
+/// The standard normal quantile function for `0 < p < 1`, to 16 digits: Wichura's algorithm AS 241 (PPND16), Applied
+/// Statistics 37 (1988), doi 10.2307/2347330. Without a logarithm for 85% of all `p`.
+#[inline]
+pub(super) fn quantile(p: f64) -> f64 {
+    let q = p - 0.5;
+    if q.abs() <= 0.425 {
+        return q * ratio(CENTRE.0, CENTRE.1, 0.180625 - q * q);
+    }
+    tail_quantile(p, q)
+}
+
+fn tail_quantile(p: f64, q: f64) -> f64 {
+    let r = (-libm::log(if q < 0.0 { p } else { 1.0 - p })).sqrt();
+    let z = if r <= 5.0 {
+        ratio(TAIL.0, TAIL.1, r - 1.6)
+    } else {
+        ratio(FAR_TAIL.0, FAR_TAIL.1, r - 5.0)
+    };
+    if q < 0.0 { -z } else { z }
+}
+
+const CENTRE: ([f64; 8], [f64; 8]) = (
+    [
+        2.509_080_928_730_122_6e3,
+        3.343_057_558_358_813e4,
+        6.726_577_092_700_87e4,
+        4.592_195_393_154_987e4,
+        1.373_169_376_550_946e4,
+        1.971_590_950_306_551_4e3,
+        1.331_416_678_917_843_9e2,
+        3.387_132_872_796_366_5e0,
+    ],
+    [
+        5.226_495_278_852_854e3,
+        2.872_908_573_572_194_4e4,
+        3.930_789_580_009_271e4,
+        2.121_379_430_158_659_5e4,
+        5.394_196_021_424_751e3,
+        6.871_870_074_920_579e2,
+        4.231_333_070_160_091e1,
+        1.0,
+    ],
+);
+
+const TAIL: ([f64; 8], [f64; 8]) = (
+    [
+        7.745_450_142_783_414e-4,
+        0.022_723_844_989_269_187,
+        2.417_807_251_774_506e-1,
+        1.270_458_252_452_368_4e0,
+        3.647_848_324_763_204_5e0,
+        5.769_497_221_460_691e0,
+        4.630_337_846_156_546e0,
+        1.423_437_110_749_683_5e0,
+    ],
+    [
+        1.050_750_071_644_416_9e-9,
+        5.475_938_084_995_345e-4,
+        0.015_198_666_563_616_457,
+        1.481_039_764_274_800_8e-1,
+        6.897_673_349_851e-1,
+        1.676_384_830_183_803_8e0,
+        2.053_191_626_637_759e0,
+        1.0,
+    ],
+);
+
+const FAR_TAIL: ([f64; 8], [f64; 8]) = (
+    [
+        2.010_334_399_292_288e-7,
+        2.711_555_568_743_487_6e-5,
+        1.242_660_947_388_078_5e-3,
+        0.026_532_189_526_576_12,
+        2.965_605_718_285_048_8e-1,
+        1.784_826_539_917_291_3e0,
+        5.463_784_911_164_114e0,
+        6.657_904_643_501_103e0,
+    ],
+    [
+        2.044_263_103_389_939_7e-15,
+        1.421_511_758_316_446e-7,
+        1.846_318_317_510_054_5e-5,
+        7.868_691_311_456_133e-4,
+        1.487_536_129_085_061_5e-2,
+        1.369_298_809_227_358e-1,
+        5.998_322_065_558_88e-1,
+        1.0,
+    ],
+);
 
 #[cfg(test)]
 mod tests {
@@ -121,5 +223,20 @@ mod tests {
             }
         }
         assert!((advance(1e9, 1.0) - 1e-9).abs() < 1e-20 && advance(1e200, 1.0) == 1e-200);
+    }
+
+    #[test]
+    fn quantiles_undo_the_distribution_function() {
+        // erfc has a relative error of an ulp or two; the quantile's error is that times Φ(z) / (z φ(z)) and its own.
+        for z in [
+            -8.0, -6.0, -5.0, -3.5, -2.0, -1.5, -1.0, -0.3, -1e-3, 0.2, 0.7, 1.2, 1.9,
+        ] {
+            let back = quantile(cdf(z));
+            assert!((back - z).abs() < 4e-15 * z.abs().max(1.0), "{z}: {back}");
+        }
+        // Tabulated (Abramowitz and Stegun, table 26.5).
+        assert!((quantile(0.975) - 1.959_963_984_540_054).abs() < 1e-14);
+        assert!((quantile(1e-9) + 5.997_807_015_007_687).abs() < 1e-13);
+        assert_eq!(quantile(0.5), 0.0);
     }
 }
