@@ -5,7 +5,10 @@
 #![cfg(feature = "datasets")]
 
 use prognos::{dataset::fleet_csv, envelope::Provenance, pipeline::Pipeline, signal::FleetHistory};
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 #[allow(dead_code)] // its main
 #[path = "../examples/quickstart.rs"]
@@ -42,18 +45,30 @@ fn parsed(table: &str) -> Vec<(String, Vec<f64>)> {
     table.lines().skip(1).map(line).collect()
 }
 
-#[test]
-fn shipped_model_says_what_it_said() {
-    let model = Pipeline::load(shipped("model.prognos")).unwrap();
+/// Holds the model in `file` to the scores in `expected`, to the last bit: numbers are printed in full.
+fn says_what_it_said(file: &Path, expected: &Path) {
+    let model = Pipeline::load(file).unwrap();
     let (_, unseen) = machines();
     let now = scores_csv(&watch(model, &unseen).unwrap());
-    let then = fs::read_to_string(shipped("expected.csv")).unwrap();
+    let then = fs::read_to_string(expected).unwrap();
     assert!(then.lines().count() > 100, "{} lines", then.lines().count());
     for (now, then) in now.lines().zip(then.lines()) {
-        assert_eq!(now, then); // to the last bit: numbers are printed in full
+        assert_eq!(now, then);
     }
     assert_eq!(now.len(), then.len());
-    assert!(fs::metadata(shipped("model.prognos")).unwrap().len() < 700_000);
+    assert!(fs::metadata(file).unwrap().len() < 700_000);
+}
+
+#[test]
+fn shipped_model_says_what_it_said() {
+    says_what_it_said(&shipped("model.prognos"), &shipped("expected.csv"));
+}
+
+/// A file from before regressors knew distributions and trees their row counts.
+#[test]
+fn first_model_says_what_it_said() {
+    let golden = |name: &str| -> PathBuf { [env!("CARGO_MANIFEST_DIR"), "tests/golden", name].iter().collect() };
+    says_what_it_said(&golden("first_model.prognos"), &golden("first_model.csv"));
 }
 
 #[test]
