@@ -352,6 +352,12 @@ impl RulAlgorithm for GradientBoostingSettings {
         count("n_bins", self.n_bins, 2, MAX_BINS)?;
         count("max_leaves", self.tree.max_leaves, 2, 1024)?;
         count("min_leaf_rows", self.tree.min_leaf_rows, 1, MAX_ROWS)?;
+        // Places of nodes are 32 bits in a forest; this many leaves take some gigabytes.
+        let n_leaves = self
+            .n_trees
+            .saturating_mul(self.n_ensembles)
+            .saturating_mul(self.tree.max_leaves);
+        count("n_trees x n_ensembles x max_leaves", n_leaves, 1, 1 << 27)?;
         for (name, value) in [
             ("row_fraction", self.tree.row_fraction),
             ("column_fraction", self.tree.column_fraction),

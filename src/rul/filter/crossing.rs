@@ -15,6 +15,8 @@ use crate::{
 const LEAST_KNOWN: f64 = 0.05;
 /// Largest number of steps of a course.
 const MAX_STEPS: usize = 100_000;
+/// Largest number of courses times steps of one prognosis: some seconds.
+const MAX_MOVES: usize = 100_000_000;
 
 /// How far into the future courses of a model are followed, and in how many equal steps.
 ///
@@ -58,6 +60,15 @@ impl CrossingSearch {
     /// In how many steps.
     pub fn n_steps(&self) -> usize {
         self.n_steps
+    }
+
+    /// Refuses so many courses that following them would take minutes.
+    pub(super) fn check_courses(&self, name: &str, n_courses: usize) -> Result<()> {
+        if n_courses.saturating_mul(self.n_steps) <= MAX_MOVES {
+            return Ok(());
+        }
+        let expected = format!("at most {} over {} steps", MAX_MOVES / self.n_steps, self.n_steps);
+        Err(Error::parameter(name, expected, n_courses))
     }
 
     /// The lives of these hypotheses, counted from `gone` after now.
@@ -119,5 +130,21 @@ impl CrossingSearch {
             before = after;
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rul::filter::particle::check_numbers;
+
+    #[test]
+    fn prognoses_of_minutes_are_refused() {
+        let search = CrossingSearch::new(1.0, 100).unwrap();
+        assert!(search.check_courses("n_samples", 1_000_000).is_ok());
+        let error = search.check_courses("n_samples", 1_000_001).unwrap_err().to_string();
+        assert!(error.contains("n_samples") && error.contains("1000000"), "{error}");
+        assert!(check_numbers("n_samples", 1 << 18, 64).is_ok());
+        assert!(check_numbers("n_samples", (1 << 18) + 1, 64).is_err());
     }
 }

@@ -17,6 +17,8 @@ use std::f64::consts::PI;
 
 /// Largest number of particles.
 pub const MAX_PARTICLES: usize = 1_000_000;
+/// Largest number of particles times states: 128 MiB.
+const MAX_NUMBERS: usize = 1 << 24;
 /// Half a squared distance beyond which a weight is zero: `exp` has no number below.
 const ZERO_WEIGHT: f64 = 745.0;
 
@@ -224,8 +226,8 @@ impl<M: StateModel> ParticleFilter<M> {
     /// `n_particles` of `model` for machines that start as `prior`.
     ///
     /// # Errors
-    /// `InvalidParameter` for fewer than 10 or more than 1,000,000 particles, a prior over other states, and where the
-    /// model's sizes or noises are out of range.
+    /// `InvalidParameter` for fewer than 10 or more than 1,000,000 particles or 2^24 of their states, a prior over other
+    /// states, and where the model's sizes or noises are out of range.
     pub fn new(model: M, prior: GaussianBelief, n_particles: usize, seed: Seed) -> Result<Self> {
         check_model(&model, &prior)?;
         if !(10..=MAX_PARTICLES).contains(&n_particles) {
@@ -235,6 +237,7 @@ impl<M: StateModel> ParticleFilter<M> {
                 n_particles,
             ));
         }
+        check_numbers("n_particles", n_particles, prior.n_states())?;
         let Some(root) = prior.root().filter(|_| !prior.diverged) else {
             return Err(Error::parameter("prior", "a distribution", "one that has diverged"));
         };
@@ -429,7 +432,7 @@ impl<M: StateModel> ParticleFilter<M> {
     /// The distribution of the time until the model's end, each particle moved on with noise; see [`CrossingSearch`].
     ///
     /// # Errors
-    /// `StateMismatch` for particles of other sizes.
+    /// `StateMismatch` for particles of other sizes, `InvalidParameter` for more than 100,000,000 particles times steps.
     pub fn prognose(
         &self,
         state: &ParticleState,
@@ -450,6 +453,7 @@ impl<M: StateModel> ParticleFilter<M> {
         scratch: &mut ParticleScratch,
     ) -> Result<Result<RulDistribution, NoPrognosis>> {
         self.check_state(state)?;
+        search.check_courses("n_particles", self.n_particles)?;
         if state.has_diverged() {
             return Ok(Err(NoPrognosis::Diverged));
         }
@@ -498,6 +502,15 @@ fn systematic(weights: &[f64], u: f64, mut keep: impl FnMut(usize)) {
         }
         keep(i);
     }
+}
+
+/// Refuses more samples of a state than there is room for.
+pub(super) fn check_numbers(name: &str, n_samples: usize, n_states: usize) -> Result<()> {
+    if n_samples.saturating_mul(n_states) <= MAX_NUMBERS {
+        return Ok(());
+    }
+    let expected = format!("at most {} of {n_states} states", MAX_NUMBERS / n_states);
+    Err(Error::parameter(name, expected, n_samples))
 }
 
 #[cfg(test)]

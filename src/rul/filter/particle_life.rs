@@ -100,7 +100,8 @@ impl<S: DegradationSettings> TrajectoryRegressorParams<ParticleSettings<S>> {
         self.with(|s| s.horizon = Some(horizon))
     }
 
-    /// In how many equal steps, from 1 to 10,000. Default 100. See [`CrossingSearch`].
+    /// In how many equal steps, from 1 to 10,000, with particles times steps at most 100,000,000. Default 100. See
+    /// [`CrossingSearch`].
     #[must_use]
     pub fn n_steps(self, n_steps: usize) -> Self {
         self.with(|s| s.n_steps = n_steps)
@@ -151,7 +152,8 @@ fn check_sizes(n_particles: usize, n_steps: usize) -> Result<()> {
     if !(1..=MAX_STEPS).contains(&n_steps) {
         return Err(Error::parameter("n_steps", format!("from 1 to {MAX_STEPS}"), n_steps));
     }
-    Ok(())
+    // The horizon does not count here.
+    CrossingSearch::new(1.0, n_steps)?.check_courses("n_particles", n_particles)
 }
 
 /// The fitted half: a particle filter and how far it looks ahead.

@@ -5,7 +5,7 @@ use super::{
     crossing::CrossingSearch,
     dense,
     normals::Normals,
-    particle::ParticleScratch,
+    particle::{ParticleScratch, check_numbers},
     state_model::{FilterStep, StateModel, check_model, check_step},
 };
 use crate::{
@@ -298,7 +298,8 @@ impl<M: StateModel> UnscentedKalmanFilter<M> {
     /// [`CrossingSearch`].
     ///
     /// # Errors
-    /// `InvalidParameter` for fewer than 10 or more than 1,000,000 samples, `InvalidInput` for a belief of other sizes.
+    /// `InvalidParameter` for fewer than 10 or more than 1,000,000 samples, 2^24 of their states or 100,000,000 samples times
+    /// steps, `InvalidInput` for a belief of other sizes.
     pub fn prognose(
         &self,
         belief: &GaussianBelief,
@@ -314,6 +315,8 @@ impl<M: StateModel> UnscentedKalmanFilter<M> {
         if belief.n_states() != n {
             return Err(Error::input("belief", format!("{n} states"), belief.n_states()));
         }
+        check_numbers("n_samples", n_samples, n)?;
+        search.check_courses("n_samples", n_samples)?;
         let Some(root) = belief.root().filter(|_| !belief.diverged) else {
             return Ok(Err(NoPrognosis::Diverged));
         };

@@ -46,16 +46,12 @@ impl WeightSettings {
             return Err(Error::parameter("n_nearest", "from 1 to 10,000", self.n_nearest));
         }
         if let Some(w) = self.width
-            && !(w > 0.0 && w <= 1e12)
+            && !(1e-12..=1e12).contains(&w)
         {
-            return Err(Error::parameter("width", "above 0, at most 1e12", w));
+            return Err(Error::parameter("width", "1e-12..=1e12", w));
         }
-        if !(self.strangeness > 0.0 && self.strangeness <= 1e12) {
-            return Err(Error::parameter(
-                "strangeness",
-                "above 0, at most 1e12",
-                self.strangeness,
-            ));
+        if !(1e-9..=1e12).contains(&self.strangeness) {
+            return Err(Error::parameter("strangeness", "1e-9..=1e12", self.strangeness));
         }
         if !(2..=1000).contains(&self.window) {
             return Err(Error::parameter("window", "from 2 to 1,000 readings", self.window));
@@ -201,6 +197,21 @@ pub(super) use weight_setters;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_settings_allow_files_allow() {
+        let of = |width, strangeness| WeightSettings {
+            width: Some(width),
+            strangeness,
+            ..WeightSettings::default()
+        };
+        for settings in [of(1e-12, 1e-9), of(1e12, 1e12)] {
+            settings.check().unwrap();
+            assert!(Kernel::learn(&settings, vec![0.0, 200.0]).unwrap().check().is_ok());
+        }
+        assert!(of(1e-13, 3.0).check().is_err() && of(1.0, 1e-10).check().is_err());
+        assert!(of(f64::NAN, 3.0).check().is_err() && of(1.0, f64::NAN).check().is_err());
+    }
     use proptest::prelude::*;
 
     #[test]
