@@ -15,6 +15,9 @@ use rand::SeedableRng;
 use rand_xoshiro::Xoshiro256Plus;
 use serde::{Deserialize, Serialize};
 
+/// Nodes of all trees at most: two gibibytes of them.
+const MOST_NODES: usize = 1 << 27;
+
 /// Remaining useful life by extremely randomised trees (Geurts, Ernst and Wehenkel 2006, doi 10.1007/s10994-006-6226-1).
 ///
 /// Each tree is grown on all rows. A node draws features until `column_fraction` of them are not constant there, cuts each at
@@ -156,6 +159,17 @@ impl RulAlgorithm for ExtraTreesSettings {
                 "min_leaf_rows",
                 format!("at least {} for {n_rows} rows", n_rows.div_ceil(MAX_CUT_LEAVES)),
                 self.min_leaf_rows,
+            ));
+        }
+        let most = self.n_trees * (2 * (n_rows / self.min_leaf_rows).max(1));
+        if most > MOST_NODES {
+            return Err(Error::parameter(
+                "n_trees",
+                format!(
+                    "few enough for {MOST_NODES} nodes, with leaves of {} of {n_rows} rows",
+                    self.min_leaf_rows
+                ),
+                self.n_trees,
             ));
         }
         let settings = RandomCutSettings {

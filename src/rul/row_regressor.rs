@@ -95,8 +95,8 @@ pub trait PointModel: Clone + fmt::Debug + Send + Sync + 'static {
 /// The estimate's point is the algorithm's, its interval the [shortest](BinnedIntervals) of the nominal level; the
 /// distribution's central interval is a little wider. Lives at the cap mean "at least", and are beyond what the distribution
 /// knows. A row whose life is only known to be at least as long has no residual and takes no part in the intervals; where
-/// machines still running differ from those that failed, nothing is promised for them. Folds go by the order in which assets
-/// first appear: the same assets in another order make other folds.
+/// machines still running differ from those that failed, nothing is promised for them. Folds go by the numbers of the assets:
+/// the same assets numbered otherwise make other folds.
 ///
 /// Each algorithm's page says what a missing value is to it; a row with more than three quarters of its features
 /// missing, or an infinite one, is unusable.

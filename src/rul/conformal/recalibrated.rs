@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 ///   values that occurred.
 ///
 /// The rows of an asset weigh one together. A life only known to be longer than said, by its label or because it lies beyond
-/// what the distribution of `M` knows, counts among the longer ones (Kaplan and Meier 1958, doi 10.2307/2281868); the guarantee
+/// what the distribution of `M` knows, counts among the longer ones (Kaplan and Meier 1958, doi 10.1080/01621459.1958.10501452); the guarantee
 /// is then an estimate, as censoring is taken not to depend on the rest of life. The point is that of `M`. A correction that is
 /// the same for every row cannot mend what `M` gets wrong for some machines only.
 ///
