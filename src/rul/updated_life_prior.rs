@@ -692,7 +692,7 @@ mod tests {
 
     #[test]
     fn files_and_memories_that_cannot_be_are_refused() {
-        let model = fitted(&recorded(9, true));
+        let model = fitted(&recorded(9, true)[1..]);
         let refused = |change: fn(&mut UpdatedLifeRecord)| {
             let mut record = model.to_record();
             change(&mut record);
