@@ -23,7 +23,7 @@ const LARGEST: f64 = 1e300;
 /// calibration, where [`SplitConformal`](super::SplitConformal) gives some away to keep its promise of the whole level; the price
 /// is `k` predictions a row.
 ///
-/// Shifting the final model's prediction by residuals of the folds' models, as [`BinnedIntervals`](super::conformal::BinnedIntervals) does,
+/// Shifting the final model's prediction by residuals of the folds' models, as [`BinnedIntervals`](super::BinnedIntervals) does,
 /// costs one prediction and has no such guarantee: it rests on the models of the folds being like the final one.
 ///
 /// ```

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 /// With exchangeable assets, and `n` of them held out of *one* model, the interval holds what [`Coverage`] says with a
 /// probability of at least `level`, whatever the model; with one row an asset and no ties at most `level + 1/(n + 1)`. That is
 /// an average over machines, held-out assets included: it is not promised for each kind of machine, nor near the end of
-/// life. [`BinnedIntervals`](super::conformal::BinnedIntervals) and [`ConformalBand`](super::ConformalBand) follow the row.
+/// life. [`BinnedIntervals`](super::BinnedIntervals) and [`ConformalBand`](super::ConformalBand) follow the row.
 ///
 /// ```
 /// use prognos::rul::conformal::{CalibrationRow, Coverage, SplitConformal};
