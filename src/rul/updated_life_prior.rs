@@ -63,7 +63,7 @@ const LARGEST: f64 = 1e101;
 /// // Eight machines whose wear shows over the last 100 h, whenever those come.
 /// let (mut values, mut asset, mut times, mut rul) = (vec![], vec![], vec![], vec![]);
 /// for machine in 0..8 {
-///     let life = 150 + 97 * (i64::from(machine) * 3 % 8);
+///     let life = 110 + 15 * (i64::from(machine) * 3 % 8);
 ///     for hour in 0..=life {
 ///         values.push(f64::max(0.0, 100.0 - (life - hour) as f64));
 ///         asset.push(machine as u32);

@@ -73,7 +73,7 @@ pub enum LifeCurve {
 /// let mut state = model.new_state();
 /// let outcomes: Vec<_> = table.views().skip(130).take(50).map(|x| model.step(&mut state, x).unwrap()).collect();
 /// let Assessment::Ready(estimate) = outcomes[49] else { panic!() };
-/// assert!(estimate.rul - 31.0).abs().lt(&8.0, "{estimate}");
+/// assert!((estimate.rul - 31.0).abs() < 8.0, "{estimate}");
 /// # Ok::<(), prognos::Error>(())
 /// ```
 pub type ResidualSimilarity = TrajectoryRegressor<FittedLives>;
