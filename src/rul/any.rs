@@ -21,8 +21,8 @@ use super::{
     },
     stack::{Stack, StackedRulParams},
     survival::{
-        AgeCurve, CoxRulParams, KaplanMeierRulParams, LastReadingsAft, LastReadingsCox, LogNormal,
-        LogNormalAftRulParams, Weibull, WeibullAftRulParams,
+        AgeCurve, CoxModel, CoxRulParams, KaplanMeierRulParams, LastReadings, LogNormalAft, LogNormalAftRulParams,
+        WeibullAft, WeibullAftRulParams,
     },
     updated_life_prior::{UpdatedLife, UpdatedLifePriorParams},
 };
@@ -327,19 +327,19 @@ regressors! {
     trajectories {
         BatteryFade: BatteryRulParams => ParticleLife<BatteryFade>, "rul.battery_fade";
         BearingWear: BearingWearRulParams => ParticleLife<BearingWear>, "rul.bearing_wear";
-        Cox: CoxRulParams => LastReadingsCox, "rul.cox";
+        Cox: CoxRulParams => LastReadings<CoxModel>, "rul.cox";
         ExponentialDegradation: ExponentialDegradationParams => ExponentialCourse, "rul.exponential_degradation";
         GammaProcess: GammaProcessParams => GammaCourse, "rul.gamma_process";
         HashSimilarity: HashSimilarityParams => CondensedLives, "rul.hash_similarity";
         KaplanMeier: KaplanMeierRulParams => AgeCurve, "rul.kaplan_meier";
         LifePrior: LifePriorParams => LifeDistribution, "rul.life_prior";
         LinearDegradation: LinearDegradationParams => LinearCourse, "rul.linear_degradation";
-        LogNormalAft: LogNormalAftRulParams => LastReadingsAft<LogNormal>, "rul.log_normal_aft";
+        LogNormalAft: LogNormalAftRulParams => LastReadings<LogNormalAft>, "rul.log_normal_aft";
         PairwiseSimilarity: PairwiseSimilarityParams => KeptHistories, "rul.pairwise_similarity";
         ParisCrack: ParisRulParams => ParticleLife<ParisCrack>, "rul.paris_crack";
         ResidualSimilarity: ResidualSimilarityParams => FittedLives, "rul.residual_similarity";
         UpdatedLifePrior: UpdatedLifePriorParams => UpdatedLife, "rul.updated_life_prior";
-        WeibullAft: WeibullAftRulParams => LastReadingsAft<Weibull>, "rul.weibull_aft";
+        WeibullAft: WeibullAftRulParams => LastReadings<WeibullAft>, "rul.weibull_aft";
         Wiener: WienerProcessParams => WienerCourse, "rul.wiener";
     }
 }

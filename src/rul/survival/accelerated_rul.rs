@@ -1,17 +1,16 @@
 //! Remaining life by accelerated failure times.
 
 use super::{
-    AcceleratedLife, AcceleratedLifeRecord, LogLife, LogNormal, Weibull,
+    AcceleratedLife, AcceleratedLifeRecord, LifeSpells, LogLife, LogNormalAft, WeibullAft,
     accelerated::sealed::Shape,
-    life_rows::{self, check_ridge, check_row, per_row},
+    last_readings::{CovariateModel, LastReadings, LastReadingsSettings, sealed::Fitted},
 };
 use crate::{
     error::Result,
     model::{NoPrognosis, RulDistribution},
-    quantity::{LifeUnit, Seed},
-    rul::{RecordedLife, TrajectoryAlgorithm, TrajectoryModel, TrajectoryRegressor, TrajectoryRegressorParams},
+    quantity::LifeUnit,
+    rul::{TrajectoryRegressor, TrajectoryRegressorParams},
 };
-use std::marker::PhantomData;
 
 /// Remaining life by [`WeibullAft`](super::WeibullAft): the readings of a row hold until the next one, and a prognosis supposes
 /// that the last ones hold for ever. A reading further than 10 standard deviations from its training mean counts as that far.
@@ -43,112 +42,40 @@ use std::marker::PhantomData;
 /// assert!(estimate.lower < estimate.rul && estimate.rul < estimate.upper);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub type WeibullAftRul = TrajectoryRegressor<LastReadingsAft<Weibull>>;
+pub type WeibullAftRul = TrajectoryRegressor<LastReadings<WeibullAft>>;
 
 /// Parameters of [`WeibullAftRul`].
-pub type WeibullAftRulParams = TrajectoryRegressorParams<AcceleratedSettings<Weibull>>;
+pub type WeibullAftRulParams = TrajectoryRegressorParams<LastReadingsSettings<WeibullAft>>;
 
 /// Remaining life by [`LogNormalAft`](super::LogNormalAft), otherwise as [`WeibullAftRul`].
-pub type LogNormalAftRul = TrajectoryRegressor<LastReadingsAft<LogNormal>>;
+pub type LogNormalAftRul = TrajectoryRegressor<LastReadings<LogNormalAft>>;
 
 /// Parameters of [`LogNormalAftRul`].
-pub type LogNormalAftRulParams = TrajectoryRegressorParams<AcceleratedSettings<LogNormal>>;
+pub type LogNormalAftRulParams = TrajectoryRegressorParams<LastReadingsSettings<LogNormalAft>>;
 
-/// Settings of [`WeibullAftRul`] and [`LogNormalAftRul`].
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct AcceleratedSettings<D> {
-    ridge: f64,
-    form: PhantomData<D>,
-}
+impl<D: LogLife> CovariateModel for AcceleratedLife<D> {}
 
-/// The fitted half of [`WeibullAftRul`] and [`LogNormalAftRul`]; its memory is the last row.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LastReadingsAft<D>(AcceleratedLife<D>);
-
-impl<D> Default for AcceleratedSettings<D> {
-    fn default() -> Self {
-        Self {
-            ridge: 0.01,
-            form: PhantomData,
-        }
-    }
-}
-
-impl<D: LogLife> TrajectoryRegressor<LastReadingsAft<D>> {
-    /// A ridge of 0.01, 90% intervals.
-    pub fn params() -> TrajectoryRegressorParams<AcceleratedSettings<D>> {
-        TrajectoryRegressorParams::default()
-    }
-}
-
-impl<D: LogLife> TrajectoryRegressorParams<AcceleratedSettings<D>> {
-    /// Takes `ridge / 2` times the number of failures times the squares of the slopes, a standard deviation of a reading the
-    /// unit, and of the log shape off the log likelihood. 0 for none: then a reading that follows from others, or that
-    /// separates the data perfectly, is refused.
-    #[must_use]
-    pub fn ridge(self, ridge: f64) -> Self {
-        self.with(|settings| settings.ridge = ridge)
-    }
-}
-
-impl<D> LastReadingsAft<D> {
-    /// The model of lives; its covariates are the chosen readings, named by their position.
-    pub fn model(&self) -> &AcceleratedLife<D> {
-        &self.0
-    }
-}
-
-impl<D: LogLife> TrajectoryAlgorithm for AcceleratedSettings<D> {
-    type Model = LastReadingsAft<D>;
-
-    fn check(&self) -> Result<()> {
-        check_ridge(self.ridge)
-    }
-
-    fn fit(&self, lives: &[RecordedLife<'_>], _: LifeUnit, _: Seed) -> Result<LastReadingsAft<D>> {
-        let spells = life_rows::spells(lives, true)?;
-        let params = AcceleratedLife::<D>::params().penalizer(per_row(self.ridge, &spells));
-        // What a file would not hold is not kept, so that a model read back is the same.
-        let fitted = params.fit(&spells)?;
-        AcceleratedLife::from_record(fitted.to_record(), fitted.width()).map(LastReadingsAft)
-    }
-}
-
-impl<D: LogLife> TrajectoryModel for LastReadingsAft<D> {
+impl<D: LogLife> Fitted for AcceleratedLife<D> {
     const KIND: &'static str = <D as Shape>::KIND;
     type Record = AcceleratedLifeRecord;
-    type Memory = Vec<f64>;
 
-    fn width(&self) -> usize {
-        self.0.width()
+    fn fit_with(spells: &LifeSpells, penalizer: f64) -> Result<Self> {
+        Self::params().penalizer(penalizer).fit(spells)
     }
 
-    fn new_memory(&self) -> Vec<f64> {
-        vec![0.0; self.width()]
+    fn n_covariates(&self) -> usize {
+        self.width()
     }
 
-    fn check_memory(&self, memory: &Vec<f64>) -> Result<()> {
-        check_row(memory, self.width())
+    fn left(&self, row: &[f64], age: f64, unit: LifeUnit) -> Result<std::result::Result<RulDistribution, NoPrognosis>> {
+        self.remaining(row, age, unit)
     }
 
-    fn observe(&self, memory: &mut Vec<f64>, _: f64, row: &[f64]) {
-        memory.iter_mut().zip(row).for_each(|(m, v)| *m = *v);
+    fn record(&self) -> Self::Record {
+        self.to_record()
     }
 
-    fn prognose(
-        &self,
-        memory: &Vec<f64>,
-        age: f64,
-        unit: LifeUnit,
-    ) -> Result<std::result::Result<RulDistribution, NoPrognosis>> {
-        self.0.remaining(memory, age, unit)
-    }
-
-    fn to_record(&self) -> AcceleratedLifeRecord {
-        self.0.to_record()
-    }
-
-    fn from_record(record: AcceleratedLifeRecord, width: usize) -> Result<Self> {
-        AcceleratedLife::from_record(record, width).map(Self)
+    fn of_record(record: Self::Record, width: usize) -> Result<Self> {
+        Self::from_record(record, width)
     }
 }

@@ -18,6 +18,7 @@ mod cox_rul;
 mod kaplan_meier;
 mod kaplan_meier_rul;
 mod lanes;
+mod last_readings;
 mod life_rows;
 mod log_normal_aft;
 mod nelson_aalen;
@@ -28,13 +29,12 @@ mod spells;
 mod weibull_aft;
 
 pub use accelerated::{AcceleratedLife, AcceleratedLifeParams, AcceleratedLifeRecord, Estimate, LogLife};
-pub use accelerated_rul::{
-    AcceleratedSettings, LastReadingsAft, LogNormalAftRul, LogNormalAftRulParams, WeibullAftRul, WeibullAftRulParams,
-};
+pub use accelerated_rul::{LogNormalAftRul, LogNormalAftRulParams, WeibullAftRul, WeibullAftRulParams};
 pub use cox::{Baseline, CoxModel, CoxModelParams, CoxModelRecord};
-pub use cox_rul::{CoxRul, CoxRulParams, CoxSettings, LastReadingsCox};
+pub use cox_rul::{CoxRul, CoxRulParams};
 pub use kaplan_meier::{KaplanMeier, KaplanMeierRecord};
 pub use kaplan_meier_rul::{AgeCurve, AgeCurveSettings, KaplanMeierRul, KaplanMeierRulParams};
+pub use last_readings::{CovariateModel, LastReadings, LastReadingsSettings};
 pub use log_normal_aft::{LogNormal, LogNormalAft, LogNormalAftParams};
 pub use nelson_aalen::NelsonAalen;
 pub use spells::LifeSpells;
