@@ -185,16 +185,11 @@ impl TrajectoryModel for GammaCourse {
         _: f64,
         unit: LifeUnit,
     ) -> Result<std::result::Result<RulDistribution, NoPrognosis>> {
-        let Some(level) = memory.last() else {
-            return Ok(Err(NoPrognosis::NoTrend));
+        let distance = match memory.distance_left(self.course.significance()) {
+            Ok(distance) => distance,
+            Err(reason) => return Ok(Err(reason)),
         };
-        if level >= 0.0 {
-            return Ok(Err(NoPrognosis::ThresholdCrossed));
-        }
-        if !memory.p_value().lt(&self.course.significance()) {
-            return Ok(Err(NoPrognosis::NoTrend));
-        }
-        let failure = |t: f64| gamma_above(self.shape_rate * self.course.age(t), -level / self.scale);
+        let failure = |t: f64| gamma_above(self.shape_rate * self.course.age(t), distance / self.scale);
         Ok(first_passage::lives(unit, self.course.horizon(), failure))
     }
 

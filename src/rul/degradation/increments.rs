@@ -4,7 +4,10 @@ use super::{
     course::{Course, LARGEST, Series},
     tails::student_above,
 };
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    model::NoPrognosis,
+};
 use serde::{Deserialize, Serialize};
 
 /// What a process with independent increments remembers of one machine: seven numbers.
@@ -78,8 +81,14 @@ impl IncrementMemory {
         m
     }
 
-    pub(super) fn last(&self) -> Option<f64> {
-        self.0.last.map(|l| l.1)
+    /// How far the threshold is from the last reading, or why nothing is said of when it is reached.
+    pub(super) fn distance_left(&self, significance: f64) -> std::result::Result<f64, NoPrognosis> {
+        match self.0.last {
+            None => Err(NoPrognosis::NoTrend),
+            Some((_, level)) if level >= 0.0 => Err(NoPrognosis::ThresholdCrossed),
+            Some((_, level)) if self.p_value() < significance => Ok(-level),
+            Some(_) => Err(NoPrognosis::NoTrend),
+        }
     }
 
     /// The sum of increments and the time they took.

@@ -191,18 +191,13 @@ impl TrajectoryModel for WienerCourse {
         _: f64,
         unit: LifeUnit,
     ) -> Result<std::result::Result<RulDistribution, NoPrognosis>> {
-        let Some(level) = memory.last() else {
-            return Ok(Err(NoPrognosis::NoTrend));
+        let distance = match memory.distance_left(self.course.significance()) {
+            Ok(distance) => distance,
+            Err(reason) => return Ok(Err(reason)),
         };
-        if level >= 0.0 {
-            return Ok(Err(NoPrognosis::ThresholdCrossed));
-        }
-        if !memory.p_value().lt(&self.course.significance()) {
-            return Ok(Err(NoPrognosis::NoTrend));
-        }
         let (m, v) = self.posterior(memory);
         let way = DriftPassage {
-            distance: -level,
+            distance,
             drift: m,
             drift_variance: v,
             diffusion: self.diffusion,

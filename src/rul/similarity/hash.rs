@@ -2,7 +2,7 @@
 
 use super::{
     library::{LARGEST, RecentReadings, Units, kept},
-    matches::{Kernel, Match, Matches, WeightSettings, weight_setters},
+    matches::{self, Kernel, Match, Matches, WeightSettings, weight_setters},
 };
 use crate::{
     error::{Error, Result},
@@ -289,8 +289,7 @@ impl TrajectoryAlgorithm for HashSimilaritySettings {
             let vectors: Vec<&[f64]> = lives[i].vectors.chunks_exact(length).collect();
             for q in 1..=3 {
                 if let Some(vector) = vectors.get((q * vectors.len()).div_ceil(4) - 1) {
-                    let all = compared(&lives, vector, self.distance, Some(i));
-                    nearest.push(all.iter().map(|m| m.distance).fold(f64::INFINITY, f64::min));
+                    nearest.push(matches::nearest(&compared(&lives, vector, self.distance, Some(i))));
                 }
             }
         }

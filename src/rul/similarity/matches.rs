@@ -20,6 +20,11 @@ pub(super) struct Match {
 /// Matches of one comparison; those of 64 lives without allocating.
 pub(super) type Matches = SmallVec<[Match; 64]>;
 
+/// The distance of the nearest life; infinite where there is none.
+pub(super) fn nearest(matches: &Matches) -> f64 {
+    matches.iter().map(|m| m.distance).fold(f64::INFINITY, f64::min)
+}
+
 /// Settings of every similarity model.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct WeightSettings {

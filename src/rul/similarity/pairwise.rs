@@ -3,7 +3,7 @@
 use super::{
     dtw::{self, MAX_BAND},
     library::{KeptLife, RecentReadings, Units, kept, probes},
-    matches::{Kernel, Match, Matches, WeightSettings, weight_setters},
+    matches::{self, Kernel, Match, Matches, WeightSettings, weight_setters},
 };
 use crate::{
     error::{Error, Result},
@@ -249,8 +249,7 @@ impl TrajectoryAlgorithm for PairwiseSimilaritySettings {
             if recent.ages().len() < self.distance.needed() {
                 return f64::INFINITY;
             }
-            let all = comparison.matches(&lives, &recent, age, Some(i));
-            all.iter().map(|m| m.distance).fold(f64::INFINITY, f64::min)
+            matches::nearest(&comparison.matches(&lives, &recent, age, Some(i)))
         });
         Ok(KeptHistories {
             kernel: Kernel::learn(&self.weights, nearest.collect())?,

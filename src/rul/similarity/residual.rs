@@ -2,7 +2,7 @@
 
 use super::{
     library::{KeptLife, LARGEST, RecentReadings, Units, kept, probes},
-    matches::{Kernel, Match, Matches, WeightSettings, weight_setters},
+    matches::{self, Kernel, Match, Matches, WeightSettings, weight_setters},
 };
 use crate::{
     error::{Error, Result},
@@ -237,10 +237,8 @@ impl TrajectoryAlgorithm for ResidualSimilaritySettings {
         let width = units.width();
         let degree = if self.curve == LifeCurve::Parabola { 2 } else { 1 };
         let fitted: Vec<Fitted> = kept.iter().map(|l| Fitted::new(l, degree, width)).collect();
-        let nearest = probes(&kept, self.weights.window, width).map(|(i, age, recent)| {
-            let all = compared(&fitted, &recent, age, width, Some(i));
-            all.iter().map(|m| m.distance).fold(f64::INFINITY, f64::min)
-        });
+        let nearest = probes(&kept, self.weights.window, width)
+            .map(|(i, age, recent)| matches::nearest(&compared(&fitted, &recent, age, width, Some(i))));
         Ok(FittedLives {
             kernel: Kernel::learn(&self.weights, nearest.collect())?,
             units,
