@@ -13,9 +13,8 @@
 //! Three models are beside each other: the lognormal life prior given the age survived; the same with every machine counting
 //! the same, as it does in the score; and that one moved by a reading, where a reading has proved on lives held out,
 //! inside the fold, that it knows more. Where none has, the program says so. The score of the challenge is printed
-//! beside a constant and a share of the time elapsed, because a high one is not the aim: it rewards one point for lying a
-//! little early, a share of the elapsed time picked in hindsight beats most published methods by it, and it cannot tell a model
-//! that knows from one that is lucky.
+//! beside a constant and a share of the time elapsed, but is not the aim: it is a mean over a few bearings of a steep curve
+//! of one guess, so that a bearing hit by luck is worth more than an interval that holds.
 
 use clap::Parser;
 use linfa::{DatasetBase, traits::Fit};
