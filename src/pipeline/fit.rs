@@ -14,7 +14,7 @@ use crate::{
     preprocess::RegimeNormalizer,
     quantity::{LifeUnit, Timestamp},
     rul::{
-        AnyRul, AnyRulParams, AnyUncalibrated, LabelSettings, RulLabels,
+        AnyRulParams, AnyUncalibrated, LabelSettings, RulLabels,
         conformal::{BinnedIntervals, CalibrationRow},
     },
     signal::{AssetHistory, EndOfLife, FleetHistory},
@@ -101,15 +101,17 @@ impl PipelineParams {
         };
         tell("features");
         let front = job.front(&all)?;
-        if self.rul.is_some() {
-            tell("remaining life");
-        }
         let rul = match (&self.rul, intervals) {
             (Some(rul), Some(intervals)) => {
                 let (table, labels) = job.labelled_table(&front, &labelled)?;
+                tell("remaining life");
                 Some(rul.fit_point(&table, &labels, false)?.calibrated(intervals)?)
             }
-            (Some(rul), None) => Some(job.followed(rul, &front, &all)?),
+            (Some(rul), None) => {
+                let (table, labels) = job.whole_lives(&front, &all)?;
+                tell("remaining life");
+                Some(rul.fit(table, labels)?)
+            }
             _ => None,
         };
         tell("detector");
@@ -404,8 +406,9 @@ impl Job<'_> {
         Ok((table, RulLabels::new(rul, self.unit)?))
     }
 
-    /// A regressor that follows each machine, fitted on every row; lives of unknown end are known to be longer than recorded.
-    fn followed(&self, rul: &AnyRulParams, front: &FrontEnd, assets: &[&AssetHistory]) -> Result<AnyRul> {
+    /// Every row with its instant, for a regressor that follows each machine; lives of unknown end are known to be longer than
+    /// recorded.
+    fn whole_lives(&self, front: &FrontEnd, assets: &[&AssetHistory]) -> Result<(FeatureTable, RulLabels)> {
         let (mut values, mut number, mut times) = (Vec::new(), Vec::new(), Vec::new());
         let (mut lives, mut censored, mut n_used) = (Vec::new(), Vec::new(), 0);
         for asset in assets {
@@ -422,7 +425,7 @@ impl Job<'_> {
             n_used += u32::from(lives.len() > before);
         }
         let table = table_of(front.features.schema(), values, number, "usable rows")?.at(times)?;
-        rul.fit(table, RulLabels::censored(lives, censored, self.unit)?)
+        Ok((table, RulLabels::censored(lives, censored, self.unit)?))
     }
 
     fn healthy_table(&self, front: &FrontEnd, assets: &[&AssetHistory]) -> Result<FeatureTable> {
