@@ -24,6 +24,7 @@ use prognos::dataset::femto::Bearing as ParquetBearing;
 use prognos::{
     Error, ErrorKind, Result,
     dataset::femto::{self, Condition, Snapshot},
+    evaluate,
     features::{FeatureExtractor, FeatureSchema, FeatureTable, FeatureView, WaveformExtractor},
     model::{Assessment, OnlineModel, RulDistribution, RulRegressor},
     quantity::{Hertz, LifeUnit, Timestamp},
@@ -365,11 +366,15 @@ impl Models {
 // ---------------------------------------------------------------------------------------------------------------------
 // Leave one bearing out
 
-/// The score of the challenge for one prediction, 0..=1.
-fn challenge_score(predicted: f64, truth: f64) -> f64 {
-    let error = 100.0 * (truth - predicted) / truth;
-    let by = if error <= 0.0 { -5.0 } else { 20.0 };
-    (0.5f64.ln() * error / by).exp()
+/// The score of the challenge over predictions, 0..=1; NaN of none.
+fn challenge_score(predicted: &[f64], truth: &[f64]) -> f64 {
+    evaluate::phm12_score(predicted, truth).unwrap_or(f64::NAN)
+}
+
+/// The share of truths within their intervals; one that is not known upwards holds all above its lower end.
+fn covered(said: &[RulDistribution], truth: &[f64]) -> f64 {
+    let holds = |d: &RulDistribution, t: f64| d.interval(LEVEL).is_ok_and(|(l, u)| l <= t && t <= u);
+    mean(said.iter().zip(truth).map(|(d, t)| f64::from(u8::from(holds(d, *t)))))
 }
 
 fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
@@ -402,13 +407,8 @@ fn shares() -> impl Iterator<Item = f64> {
 }
 
 fn best_share(asked: &[(f64, f64)]) -> (f64, f64) {
-    let score = |share: f64| {
-        mean(
-            asked
-                .iter()
-                .map(|(elapsed, truth)| challenge_score(share * elapsed, *truth)),
-        )
-    };
+    let (elapsed, truth): (Vec<f64>, Vec<f64>) = asked.iter().copied().unzip();
+    let score = |share: f64| challenge_score(&elapsed.iter().map(|e| share * e).collect::<Vec<_>>(), &truth);
     let scored = shares().map(|share| (share, score(share)));
     scored.max_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or((0.0, 0.0))
 }
@@ -483,30 +483,22 @@ impl Report {
                 ..Line::default()
             };
             for fold in folds {
-                let known: Vec<(RulDistribution, f64)> = fold
-                    .points
-                    .iter()
-                    .filter_map(|p| Some((p.said.of_models[m]?, p.truth)))
-                    .collect();
-                line.n_silent += fold.points.len() - known.len();
-                line.crps
-                    .push(mean(known.iter().map(|(d, t)| d.crps(*t).unwrap_or(f64::NAN))));
-                line.challenge
-                    .push(mean(known.iter().map(|(d, t)| challenge_score(point(d), *t))));
-                let holds = |d: &RulDistribution, t: f64| d.interval(LEVEL).is_ok_and(|(l, u)| l <= t && t <= u);
-                let covered = mean(known.iter().map(|(d, t)| f64::from(u8::from(holds(d, *t)))));
-                line.covered.get_or_insert_default().push(covered);
+                let known = fold.points.iter().filter_map(|p| Some((p.said.of_models[m]?, p.truth)));
+                let (said, truth): (Vec<RulDistribution>, Vec<f64>) = known.unzip();
+                line.n_silent += fold.points.len() - said.len();
+                line.crps.push(evaluate::crps(&said, &truth).unwrap_or(f64::NAN));
+                let points: Vec<f64> = said.iter().map(point).collect();
+                line.challenge.push(challenge_score(&points, &truth));
+                line.covered.get_or_insert_default().push(covered(&said, &truth));
             }
             lines.push((name, line));
         }
         for (b, name) in BASELINES.into_iter().enumerate() {
             let mut line = Line::default();
             for fold in folds {
-                line.crps
-                    .push(mean(fold.points.iter().map(|p| (p.baselines[b] - p.truth).abs())));
-                line.challenge.push(mean(
-                    fold.points.iter().map(|p| challenge_score(p.baselines[b], p.truth)),
-                ));
+                let (said, truth): (Vec<f64>, Vec<f64>) = fold.points.iter().map(|p| (p.baselines[b], p.truth)).unzip();
+                line.crps.push(evaluate::mae(&said, &truth).unwrap_or(f64::NAN));
+                line.challenge.push(challenge_score(&said, &truth));
             }
             lines.push((name, line));
         }
@@ -764,15 +756,16 @@ fn print_predictions(predictions: &[Prediction]) {
             p.bearing, p.elapsed, p.moved
         );
     }
-    let known: Vec<(RulDistribution, f64)> = predictions.iter().filter_map(|p| Some((p.said?, p.truth?))).collect();
-    if !known.is_empty() {
-        let holds = |d: &RulDistribution, t: f64| d.interval(LEVEL).is_ok_and(|(l, u)| l <= t && t <= u);
+    let known = predictions.iter().filter_map(|p| Some((p.said?, p.truth?)));
+    let (said, truth): (Vec<RulDistribution>, Vec<f64>) = known.unzip();
+    if !said.is_empty() {
+        let points: Vec<f64> = said.iter().map(point).collect();
         println!(
             "\nof {} with known truth: CRPS {:.0} s, 90% covers {:.2}, challenge score {:.3}",
-            known.len(),
-            mean(known.iter().map(|(d, t)| d.crps(*t).unwrap_or(f64::NAN))),
-            mean(known.iter().map(|(d, t)| f64::from(u8::from(holds(d, *t))))),
-            mean(known.iter().map(|(d, t)| challenge_score(point(d), *t))),
+            said.len(),
+            evaluate::crps(&said, &truth).unwrap_or(f64::NAN),
+            covered(&said, &truth),
+            challenge_score(&points, &truth),
         );
     }
 }
