@@ -20,6 +20,7 @@ use prognos::{
     },
     pipeline::{Pipeline, PipelineParams},
     quantity::Seed,
+    rul::{similarity::ResidualSimilarity, survival::KaplanMeierRul},
     signal::FleetHistory,
 };
 use suite::{
@@ -442,6 +443,18 @@ fn pipeline_with_a_fusion() {
         &chains::engines(6, 1),
         &chains::engines(2, 2),
     );
+}
+
+/// Regressors that follow a machine, in a chain: one by its age alone, one by a health index.
+#[test]
+fn pipeline_with_a_regressor_that_remembers() {
+    let (train, unseen) = (chains::engines(12, 1), chains::engines(2, 2));
+    let by_age = KaplanMeierRul::params().on(["age"]);
+    chain(&chains::whole().rul(by_age), &train, &unseen);
+    let similar = ResidualSimilarity::params()
+        .window(10)
+        .on(["health_index.ridge_125.ewma_3"]);
+    chain(&chains::whole().rul(similar), &train, &unseen);
 }
 
 #[test]

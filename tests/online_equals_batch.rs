@@ -16,7 +16,7 @@ use prognos::{
     pipeline::{Pipeline, PipelineState},
     preprocess::Regimes,
     quantity::Timestamp,
-    rul::GradientBoosting,
+    rul::{GradientBoosting, similarity::ResidualSimilarity},
     signal::FleetHistory,
 };
 use std::{collections::HashMap, path::PathBuf};
@@ -160,4 +160,42 @@ fn every_test_engine_of_fd001() {
 #[test]
 fn every_test_engine_of_fd002() {
     published(Subset::Fd002);
+}
+
+/// Where a decision tells a remaining life, the chain tells the distribution behind it, and else why there is none.
+#[test]
+fn distributions_stand_behind_decisions() {
+    let (train, test) = (chains::engines(12, 1), chains::engines(2, 2));
+    let similar = ResidualSimilarity::params()
+        .window(10)
+        .on(["health_index.ridge_125.ewma_3"]);
+    for params in [chains::whole(), chains::whole().rul(similar)] {
+        let model = params.fit(&train).unwrap();
+        let mut scratch = model.new_scratch();
+        let (mut n_told, mut n_without) = (0, 0);
+        for asset in test.assets() {
+            let mut state = model.new_state();
+            for (time, values) in asset.rows() {
+                let x = prognos::features::FeatureView::new(model.schema(), values).unwrap();
+                let decision = model.step_with(&mut state, x.at(time), &mut scratch).unwrap();
+                let told = decision.ready().unwrap().condition().rul;
+                let life = model.remaining_life(&state, &scratch).unwrap().unwrap();
+                match told {
+                    Some(rul) => {
+                        let d = life.ready().unwrap();
+                        let (low, high) = d.interval(0.98).unwrap();
+                        assert!(low <= rul.upper && rul.lower <= high, "{rul} against {low}..{high}");
+                        n_told += 1;
+                    }
+                    None => {
+                        assert!(!matches!(life, Assessment::Ready(_)) || life.ready().unwrap().median().is_none());
+                        n_without += 1;
+                    }
+                }
+            }
+        }
+        assert!(n_told > 20, "{n_told} told, {n_without} without");
+        let other = chains::linear().fit(&train).unwrap();
+        assert!(other.remaining_life(&model.new_state(), &scratch).is_err());
+    }
 }
