@@ -65,8 +65,11 @@ pub struct Condition {
     pub life_unit: LifeUnit,
     /// The detector's score.
     pub score: AnomalyScore,
-    /// Remaining life, where the chain has a regressor.
+    /// Remaining life at the row, where the chain has a regressor.
     pub rul: Option<RulEstimate>,
+    /// Instant of the row the estimate was made at: this one, or an earlier one where a chain does not
+    /// [prognose](crate::pipeline::PipelineParams::prognose_every) at every row.
+    pub rul_time: Option<Timestamp>,
 }
 
 /// One channel's part in a score.
@@ -117,6 +120,7 @@ impl fmt::Display for Alarm {
             life_unit,
             score,
             rul,
+            ..
         } = self.condition;
         match life_unit {
             LifeUnit::Cycles => {
@@ -175,6 +179,7 @@ mod tests {
                     threshold: 1.94,
                 },
                 rul,
+                rul_time: None,
             },
             causes,
         };

@@ -63,7 +63,8 @@ macro_rules! detectors {
 
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         enum StateOf {
-            $(#[serde(rename = $kind)] $name(<$model as OnlineModel>::State),)*
+            // In a box, which takes no memory where there is nothing to remember.
+            $(#[serde(rename = $kind)] $name(Box<<$model as OnlineModel>::State>),)*
         }
 
         /// Any detector as it is written to files; the names are those of its kind.
@@ -136,7 +137,7 @@ macro_rules! detectors {
                 AnyDetectorState {
                     model: self.fingerprint(),
                     state: match self {
-                        $(Self::$name(m) => StateOf::$name(m.new_state()),)*
+                        $(Self::$name(m) => StateOf::$name(Box::new(m.new_state())),)*
                     },
                 }
             }

@@ -147,6 +147,11 @@ impl Standard {
 
     /// Appends the row `x` in standard units to `out`: the numbers of [`row`](Standard::row).
     #[inline]
+    /// The standardised row, into `out` of as many places as there are columns.
+    pub fn row_into(&self, x: &[f64], out: &mut [f64]) {
+        out.iter_mut().zip(self.numbers(x)).for_each(|(o, z)| *o = z);
+    }
+
     pub fn extend_with_row(&self, x: &[f64], out: &mut Vec<f64>) {
         out.extend(self.numbers(x));
     }

@@ -20,5 +20,6 @@ pub use extractor::FeatureExtractor;
 pub use joined::JoinedExtractor;
 pub use schema::{Feature, FeatureSchema, FeatureView, Sampling};
 pub use table::FeatureTable;
+pub(crate) use telemetry::Decays;
 pub use telemetry::{TelemetryExtractor, TelemetrySpec, TelemetryState, telemetry};
 pub use waveform::{WaveformExtractor, WaveformParams, WaveformScratch};

@@ -3,6 +3,7 @@
 use super::{Feature, FeatureSchema};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 /// The longest span, in life units.
 const MAX_SPAN: f64 = 1e6;
@@ -272,11 +273,25 @@ impl TelemetryExtractor {
     /// `InvalidInput` for slices of other lengths or an age that is not finite or not above the last one;
     /// `StateMismatch` for a state of another extractor. The state is then unchanged.
     pub fn step_into(&self, state: &mut TelemetryState, age: f64, row: &[f64], out: &mut [f64]) -> Result<()> {
-        if row.len() != self.n_channels || out.len() != self.output.len() {
+        self.step(state, age, row, &mut Decays::default(), Some(out))
+    }
+
+    /// [`step_into`](TelemetryExtractor::step_into), which takes decays from `decays` where the last row came after as long a
+    /// time, and writes no features where no place is given.
+    pub(crate) fn step(
+        &self,
+        state: &mut TelemetryState,
+        age: f64,
+        row: &[f64],
+        decays: &mut Decays,
+        out: Option<&mut [f64]>,
+    ) -> Result<()> {
+        let wrong_place = out.as_ref().is_some_and(|out| out.len() != self.output.len());
+        if row.len() != self.n_channels || wrong_place {
             return Err(Error::input(
                 "telemetry row",
                 format!("{} values into {} features", self.n_channels, self.output.len()),
-                format!("{} into {}", row.len(), out.len()),
+                format!("{} into {}", row.len(), out.map_or(0, |out| out.len())),
             ));
         }
         self.check_state(state)?;
@@ -293,18 +308,46 @@ impl TelemetryExtractor {
         }
         state.n_rows = state.n_rows.saturating_add(1);
         state.age = age;
-        let mut at = usize::from(self.age);
-        out[..at].fill(age);
+        let mut factors = decays.over(dt, &self.groups);
         for (group, memory) in self.groups.iter().zip(&mut state.groups) {
-            memory.take(group, age, dt, row);
-            let n = group.channels.len() * group.outputs.len();
-            memory.write(group, age, &mut out[at..at + n]);
-            at += n;
+            let (own, rest) = factors.split_at(group.decays.len());
+            memory.take(group, age, own, row);
+            factors = rest;
+        }
+        if let Some(out) = out {
+            self.write(state, out);
         }
         Ok(())
     }
 
-    /// Whether `state` was made for these features.
+    /// The features as of the last row taken.
+    fn write(&self, state: &TelemetryState, out: &mut [f64]) {
+        let mut at = usize::from(self.age);
+        out[..at].fill(state.age);
+        for (group, memory) in self.groups.iter().zip(&state.groups) {
+            let n = group.channels.len() * group.outputs.len();
+            memory.write(group, state.age, &mut out[at..at + n]);
+            at += n;
+        }
+    }
+
+    /// Writes the features as of the last row taken; all NaN before the first.
+    ///
+    /// # Errors
+    /// `InvalidInput` for another number of places, `StateMismatch` for a state of another extractor.
+    pub(crate) fn features_into(&self, state: &TelemetryState, out: &mut [f64]) -> Result<()> {
+        self.check_state(state)?;
+        if out.len() != self.output.len() {
+            return Err(Error::input("telemetry features", self.output.len(), out.len()));
+        }
+        if state.n_rows == 0 {
+            out.fill(f64::NAN);
+        } else {
+            self.write(state, out);
+        }
+        Ok(())
+    }
+
     /// The longest of all spans and lags asked for.
     pub(crate) fn longest_span(&self) -> f64 {
         self.longest_span
@@ -315,6 +358,7 @@ impl TelemetryExtractor {
         state.age - state.first_age >= self.longest_span
     }
 
+    /// Whether `state` was made for these features.
     pub(crate) fn check_state(&self, state: &TelemetryState) -> Result<()> {
         if state.groups.len() == self.groups.len() && state.groups.iter().zip(&self.groups).all(|(s, g)| s.fits(g)) {
             Ok(())
@@ -439,7 +483,30 @@ pub struct TelemetryState {
     n_rows: u64,
     first_age: f64,
     age: f64,
-    groups: Vec<GroupState>,
+    /// One in place: most chains need no more, and a machine's memory is then in one piece.
+    groups: SmallVec<[GroupState; 1]>,
+}
+
+/// How much of an EWMA is left after the time between two rows: machines that send rows as often share a power.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Decays {
+    over: f64,
+    /// Of every group, one after the other.
+    factors: SmallVec<[f64; 16]>,
+}
+
+impl Decays {
+    fn over(&mut self, dt: f64, groups: &[Group]) -> &[f64] {
+        let n: usize = groups.iter().map(|g| g.decays.len()).sum();
+        if self.factors.len() != n || self.over.to_bits() != dt.to_bits() {
+            self.over = dt;
+            self.factors.clear();
+            let decays = groups.iter().flat_map(|g| &g.decays);
+            let factor = |&decay: &f64| if dt == 1.0 { decay } else { libm::pow(decay, dt) }.max(LEAST_WEIGHT);
+            self.factors.extend(decays.map(factor));
+        }
+        &self.factors
+    }
 }
 
 impl TelemetryState {
@@ -530,21 +597,21 @@ impl GroupState {
         self.ages[self.slot(i)]
     }
 
-    fn take(&mut self, group: &Group, age: f64, dt: f64, row: &[f64]) {
+    fn take(&mut self, group: &Group, age: f64, factors: &[f64], row: &[f64]) {
         let n_channels = group.channels.len();
         let n_decays = group.decays.len();
-        for (d, &decay) in group.decays.iter().enumerate() {
-            let factor = if dt == 1.0 { decay } else { libm::pow(decay, dt) }.max(LEAST_WEIGHT);
-            for (k, &c) in group.channels.iter().enumerate() {
-                let [sum, weight] = &mut self.ewma[k * n_decays + d];
-                if *weight > LEAST_WEIGHT {
+        if n_decays > 0 {
+            for (ewmas, &c) in self.ewma.chunks_exact_mut(n_decays).zip(&group.channels) {
+                let v = row[c];
+                let sound = is_reading(v);
+                for ([sum, weight], &factor) in ewmas.iter_mut().zip(factors) {
+                    let factor = if *weight > LEAST_WEIGHT { factor } else { 1.0 };
                     *sum *= factor;
                     *weight *= factor;
-                }
-                let v = row[c];
-                if is_reading(v) {
-                    *sum += v;
-                    *weight += 1.0;
+                    if sound {
+                        *sum += v;
+                        *weight += 1.0;
+                    }
                 }
             }
         }

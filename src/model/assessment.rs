@@ -197,6 +197,18 @@ impl RulEstimate {
             unit,
         })
     }
+
+    /// The same estimate when `elapsed` more life units have gone by: the expected end stays, no life falls below zero.
+    #[must_use]
+    pub fn after(self, elapsed: f64) -> Self {
+        let left = |life: f64| (life - elapsed).max(0.0);
+        Self {
+            rul: left(self.rul),
+            lower: left(self.lower),
+            upper: left(self.upper),
+            ..self
+        }
+    }
 }
 
 impl fmt::Display for RulEstimate {

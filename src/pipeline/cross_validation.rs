@@ -2,6 +2,7 @@
 
 use super::{PipelineParams, Progress};
 use crate::{
+    decision::Condition,
     error::Result,
     features::FeatureView,
     model::{AssetFolds, OnlineModel, RulEstimate},
@@ -72,7 +73,8 @@ impl PipelineParams {
                 for (row, (time, values)) in history.rows().enumerate() {
                     let x = FeatureView::new(model.schema(), values)?.at(time);
                     let decision = model.step_with(&mut state, x, &mut scratch)?.ready();
-                    if let Some(estimate) = decision.and_then(|d| d.condition().rul) {
+                    let made_now = |c: &Condition| c.rul.filter(|_| c.rul_time == Some(time));
+                    if let Some(estimate) = decision.and_then(|d| made_now(d.condition())) {
                         rows.push(HeldOutRow {
                             asset,
                             row,

@@ -2,7 +2,7 @@
 
 use super::{
     Pipeline, PipelineParams,
-    front::{FrontEnd, Specs},
+    front::{ForRegressor, FrontEnd, Specs},
     one_sided::OneSided,
 };
 use crate::{
@@ -142,6 +142,7 @@ impl PipelineParams {
             rul,
             alarm: self.alarm,
             one_sided,
+            prognose_every: self.prognose_every,
             provenance,
             cause_names: Vec::new(),
             cause_of_feature: Vec::new(),
@@ -365,7 +366,10 @@ impl Job<'_> {
         let mut born = None; // by the first usable row, as online
         for (i, (time, row)) in asset.rows().enumerate() {
             let age = self.unit.between(born.unwrap_or(time), time);
-            if front.step(&mut state, age, row, &mut scratch)?.is_ok() {
+            if front
+                .step(&mut state, age, row, ForRegressor::Written, &mut scratch)?
+                .is_ok()
+            {
                 born = born.or(Some(time));
                 take(
                     i,

@@ -3,7 +3,7 @@
 use crate::{
     diagnose::{HealthIndices, HealthIndicesRecord},
     error::{Error, Result},
-    features::{FeatureSchema, TelemetryExtractor, TelemetrySpec, TelemetryState},
+    features::{Decays, FeatureSchema, TelemetryExtractor, TelemetrySpec, TelemetryState},
     model::UnusableReason,
     preprocess::{RegimeNormalizer, RegimeNormalizerRecord},
 };
@@ -50,6 +50,19 @@ pub(super) struct FrontScratch {
     joined: Vec<f64>,
     pub(super) features: Vec<f64>,
     pub(super) detector_features: Vec<f64>,
+    decays: Decays,
+    detector_decays: Decays,
+}
+
+/// What becomes of the regressor's features at a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ForRegressor {
+    /// There is no regressor: they are not even remembered.
+    Nothing,
+    /// They are carried along, but nobody asks for them.
+    Carried,
+    /// They are written.
+    Written,
 }
 
 impl FrontEnd {
@@ -91,6 +104,7 @@ impl FrontEnd {
             joined: vec![0.0; self.normalizer.output().len() + self.indices.as_ref().map_or(0, |h| h.output().len())],
             features: vec![0.0; self.features.schema().len()],
             detector_features: vec![0.0; self.detector_features.schema().len()],
+            ..FrontScratch::default()
         }
     }
 
@@ -99,18 +113,14 @@ impl FrontEnd {
         self.detector_features.is_settled(&state.detector_features)
     }
 
-    pub(super) fn check_state(&self, state: &FrontState) -> Result<()> {
-        self.features.check_state(&state.features)?;
-        self.detector_features.check_state(&state.detector_features)
-    }
-
-    /// Takes a raw row at `age` into `state`, leaving its features in `scratch`, each finite or NaN; an unusable one leaves
-    /// `state` as it was.
+    /// Takes a raw row at `age` into `state`, leaving its features in `scratch`, each finite or NaN, those of the regressor
+    /// where asked for; an unusable one leaves `state` as it was.
     pub(super) fn step(
         &self,
         state: &mut FrontState,
         age: f64,
         row: &[f64],
+        regressor: ForRegressor,
         scratch: &mut FrontScratch,
     ) -> Result<std::result::Result<(), UnusableReason>> {
         // Instants may differ by less than an age can tell.
@@ -127,14 +137,28 @@ impl FrontEnd {
         if let Some(h) = &self.indices {
             h.assess_into(sensors, regime, indices)?;
         }
-        self.check_state(state)?;
-        self.features
-            .step_into(&mut state.features, age, &scratch.joined, &mut scratch.features)?;
-        let detector = &mut state.detector_features;
-        self.detector_features
-            .step_into(detector, age, &scratch.joined[..n], &mut scratch.detector_features)?;
-        for v in scratch.features.iter_mut().chain(&mut scratch.detector_features) {
-            *v = if v.is_finite() { *v } else { f64::NAN };
+        self.features.check_state(&state.features)?;
+        let numbers = |values: &mut [f64]| {
+            values
+                .iter_mut()
+                .for_each(|v| *v = if v.is_finite() { *v } else { f64::NAN });
+        };
+        let out = &mut scratch.detector_features;
+        self.detector_features.step(
+            &mut state.detector_features,
+            age,
+            &scratch.joined[..n],
+            &mut scratch.detector_decays,
+            Some(out),
+        )?;
+        numbers(out);
+        if regressor != ForRegressor::Nothing {
+            let out = (regressor == ForRegressor::Written).then_some(scratch.features.as_mut_slice());
+            self.features
+                .step(&mut state.features, age, &scratch.joined, &mut scratch.decays, out)?;
+            if regressor == ForRegressor::Written {
+                numbers(&mut scratch.features);
+            }
         }
         Ok(Ok(()))
     }

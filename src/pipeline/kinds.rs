@@ -44,7 +44,7 @@ pub(super) enum ChainDetector {
 /// What a chain's detector remembers of one machine.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) enum ChainDetectorState {
-    Single(Box<AnyDetectorState>),
+    Single(AnyDetectorState),
     Fused(FusionState),
 }
 
@@ -74,7 +74,7 @@ impl ChainDetector {
 
     pub(super) fn new_state(&self) -> ChainDetectorState {
         match self {
-            Self::Single(m) => ChainDetectorState::Single(Box::new(m.new_state())),
+            Self::Single(m) => ChainDetectorState::Single(m.new_state()),
             Self::Fused(m) => ChainDetectorState::Fused(m.new_state()),
         }
     }

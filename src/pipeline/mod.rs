@@ -80,6 +80,8 @@ pub struct Pipeline {
     rul: Option<AnyRul>,
     alarm: AlarmPolicy,
     one_sided: Option<OneSided>,
+    /// Rows from one prognosis of a machine to its next.
+    prognose_every: u32,
     provenance: Provenance,
     /// Names of the channels contributions are summed over, and the channel of each detector feature.
     cause_names: Vec<Arc<str>>,

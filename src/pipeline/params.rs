@@ -26,6 +26,7 @@ pub struct PipelineParams {
     pub(super) training_rows: usize,
     pub(super) alarm: AlarmPolicy,
     pub(super) one_sided: Vec<(String, Direction)>,
+    pub(super) prognose_every: u32,
 }
 
 impl Default for PipelineParams {
@@ -43,6 +44,7 @@ impl Default for PipelineParams {
             training_rows: 16_000,
             alarm: AlarmPolicy::default(),
             one_sided: Vec::new(),
+            prognose_every: 1,
         }
     }
 }
@@ -103,6 +105,15 @@ impl PipelineParams {
     #[must_use]
     pub fn rul(mut self, rul: impl Into<AnyRulParams>) -> Self {
         self.rul = Some(rul.into());
+        self
+    }
+
+    /// Asks the regressor at every `n_rows`-th usable row of a machine, beginning with its first: at each one unless set.
+    /// Between, a decision carries the last estimate less the time since, not below zero, and says when it was made. A
+    /// regressor that remembers takes every row all the same.
+    #[must_use]
+    pub fn prognose_every(mut self, n_rows: u32) -> Self {
+        self.prognose_every = n_rows;
         self
     }
 
@@ -180,6 +191,16 @@ impl PipelineParams {
                 self.min_label_correlation,
             ));
         }
+        if self.prognose_every == 0 {
+            return Err(Error::parameter("prognose_every", "at least 1 row", 0));
+        }
+        if self.prognose_every > 1 && self.rul.is_none() {
+            return Err(Error::parameter(
+                "prognose_every",
+                "used with a regressor",
+                "no regressor",
+            ));
+        }
         if self.training_rows == 0 {
             return Err(Error::parameter("training_rows", "at least 1", 0));
         }
@@ -206,6 +227,9 @@ impl PipelineParams {
         put("alarm", format!("{:?}", self.alarm));
         if !self.one_sided.is_empty() {
             put("one_sided", format!("{:?}", self.one_sided));
+        }
+        if self.prognose_every > 1 {
+            put("prognose_every", self.prognose_every.to_string());
         }
         if let Some(indices) = &self.health_indices {
             put("health_indices", format!("{indices:?}"));

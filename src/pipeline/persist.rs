@@ -34,6 +34,9 @@ pub struct PipelineRecord {
     /// Not written where there is none, so that such a chain keeps its bytes and its fingerprint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     one_sided: Option<OneSided>,
+    /// Not written where each row is prognosed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    prognose_every: Option<u32>,
 }
 
 impl PersistentModel for Pipeline {
@@ -57,6 +60,7 @@ impl PersistentModel for Pipeline {
             rul: self.rul.as_ref().map(AnyRul::to_record),
             alarm: self.alarm,
             one_sided: self.one_sided.clone(),
+            prognose_every: (self.prognose_every > 1).then_some(self.prognose_every),
         }
     }
 
@@ -81,6 +85,10 @@ impl PersistentModel for Pipeline {
         if r.extractor.as_ref().is_some_and(|x| x.schema() != front.input()) {
             return broken("expected an extractor of the front end's rows");
         }
+        let prognose_every = r.prognose_every.unwrap_or(1);
+        if prognose_every == 0 || (prognose_every > 1 && rul.is_none()) {
+            return broken("expected a prognosis at every row, or at every n-th of a regressor");
+        }
         Self {
             fingerprint: Fingerprint::of(&[]),
             life_unit: r.life_unit,
@@ -90,6 +98,7 @@ impl PersistentModel for Pipeline {
             rul,
             alarm: r.alarm,
             one_sided,
+            prognose_every,
             provenance: Provenance::default(),
             cause_names: Vec::new(),
             cause_of_feature: Vec::new(),

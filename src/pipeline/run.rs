@@ -2,7 +2,7 @@
 
 use super::{
     Pipeline,
-    front::{FrontScratch, FrontState},
+    front::{ForRegressor, FrontScratch, FrontState},
     kinds::ChainDetectorState,
 };
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     envelope::Fingerprint,
     error::{Error, Result},
     features::{FeatureSchema, FeatureView},
-    model::{Assessment, OnlineModel, RulDistribution, UnusableReason},
+    model::{Assessment, OnlineModel, RulDistribution, RulEstimate, UnusableReason},
     quantity::Timestamp,
     rul::{AnyRul, AnyRulState},
     signal::AssetHistory,
@@ -33,6 +33,60 @@ pub struct PipelineState {
     /// Where the regressor remembers. Not written where it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     rul: Option<Box<AnyRulState>>,
+    /// Of a chain that does not prognose at every row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    prognosis: Option<Prognosis>,
+}
+
+/// The last estimate of remaining life, while it is carried along.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "PrognosisRecord")]
+struct Prognosis {
+    time: Timestamp,
+    age: f64,
+    estimate: RulEstimate,
+}
+
+impl Prognosis {
+    fn at(self, time: Timestamp, age: f64) -> RulEstimate {
+        if self.time == time {
+            self.estimate
+        } else {
+            self.estimate.after(age - self.age)
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct PrognosisRecord {
+    time: Timestamp,
+    age: f64,
+    estimate: RulEstimate,
+}
+
+impl TryFrom<PrognosisRecord> for Prognosis {
+    type Error = Error;
+
+    fn try_from(r: PrognosisRecord) -> Result<Self> {
+        let RulEstimate {
+            rul,
+            lower,
+            upper,
+            level,
+            unit,
+        } = r.estimate;
+        let estimate = RulEstimate::new(rul, lower, upper, level, unit)?;
+        if !(r.age.is_finite() && estimate == r.estimate) {
+            return Err(Error::persistence(
+                "last prognosis: expected a finite age and an estimate within its interval",
+            ));
+        }
+        Ok(Self {
+            time: r.time,
+            age: r.age,
+            estimate,
+        })
+    }
 }
 
 impl PipelineState {
@@ -57,8 +111,12 @@ impl PipelineState {
 pub struct PipelineScratch {
     model: Fingerprint,
     front: FrontScratch,
+    /// Whether features are written at every row, asked for by the regressor or not.
+    wants_features: bool,
     /// Whether `front` holds the features of the last row.
     has_features: bool,
+    /// Whether the regressor was asked at the last row.
+    is_prognosed: bool,
     contributions: Vec<f64>,
     by_cause: Vec<f64>,
     /// Of the last row.
@@ -66,8 +124,17 @@ pub struct PipelineScratch {
 }
 
 impl PipelineScratch {
+    /// The same buffers, in which every row leaves its features, also where the chain has no regressor or does not ask it at
+    /// this row.
+    #[must_use]
+    pub fn with_features(mut self) -> Self {
+        self.wants_features = true;
+        self
+    }
+
     /// The features of the row last stepped with these buffers, in the order of [`Pipeline::feature_schema`], NaN where
-    /// one is not defined yet; `None` where that row could not be used.
+    /// one is not defined yet; `None` where that row could not be used, or nobody
+    /// [asked](PipelineScratch::with_features) for them.
     pub fn features(&self) -> Option<&[f64]> {
         self.has_features.then_some(self.front.features.as_slice())
     }
@@ -85,7 +152,9 @@ impl Pipeline {
         PipelineScratch {
             model: self.fingerprint,
             front: self.front.new_scratch(),
+            wants_features: false,
             has_features: false,
+            is_prognosed: false,
             contributions: vec![0.0; self.cause_of_feature.len()],
             by_cause: vec![0.0; self.cause_names.len()],
             events: AlarmEvents::default(),
@@ -93,7 +162,8 @@ impl Pipeline {
     }
 
     /// The whole distribution of remaining life after the row last stepped into `state` with these buffers: any interval,
-    /// the cost of waiting. `None` for a chain without a regressor, or where that row could not be used.
+    /// the cost of waiting. `None` for a chain without a regressor, or where that row could not be used or was none at
+    /// which the chain [prognoses](crate::pipeline::PipelineParams::prognose_every).
     ///
     /// # Errors
     /// `StateMismatch` for a state or scratch of another chain.
@@ -113,6 +183,9 @@ impl Pipeline {
         let (Some(model), Some(features), Some(time)) = (&self.rul, scratch.features(), state.last) else {
             return Ok(None);
         };
+        if !scratch.is_prognosed {
+            return Ok(None);
+        }
         let x = FeatureView::new(self.front.features.schema(), features)?.at(time);
         model.standing(state.rul.as_deref(), x).map(Some)
     }
@@ -141,8 +214,8 @@ impl Pipeline {
         x: FeatureView<'_>,
         scratch: &mut PipelineScratch,
     ) -> Result<Assessment<Decision>> {
-        scratch.has_features = false;
-        scratch.events = AlarmEvents::default();
+        (scratch.has_features, scratch.is_prognosed) = (false, false);
+        scratch.events.clear();
         if scratch.model != self.fingerprint {
             return Err(Error::state(
                 "scratch",
@@ -158,21 +231,52 @@ impl Pipeline {
             return Ok(Assessment::Unusable(UnusableReason::TimeNotIncreasing));
         }
         let age = self.life_unit.between(born, time);
-        if let Err(reason) = self.front.step(&mut state.front, age, x.values(), &mut scratch.front)? {
+        let n_rows = state.front.features.n_rows();
+        let is_due = self.prognose_every == 1 || n_rows % u64::from(self.prognose_every) == 0;
+        let for_regressor = match &self.rul {
+            _ if scratch.wants_features => ForRegressor::Written,
+            None => ForRegressor::Nothing,
+            Some(model) if is_due || !model.is_stateless() => ForRegressor::Written,
+            Some(_) => ForRegressor::Carried,
+        };
+        let front = self
+            .front
+            .step(&mut state.front, age, x.values(), for_regressor, &mut scratch.front)?;
+        if let Err(reason) = front {
             if reason != UnusableReason::TimeNotIncreasing {
-                scratch.events = self.alarm.step(&mut state.alarm, time, AlarmInput::Missing);
+                self.alarm
+                    .step_into(&mut state.alarm, time, AlarmInput::Missing, &mut scratch.events);
             }
             return Ok(Assessment::Unusable(reason));
         }
-        scratch.has_features = true;
+        scratch.has_features = for_regressor == ForRegressor::Written;
         state.born = Some(born);
         state.last = Some(time);
-        let features = FeatureView::new(self.front.features.schema(), &scratch.front.features)?.at(time);
-        let rul = match (&self.rul, &mut state.rul) {
-            (Some(model), Some(memory)) => model.step(memory, features)?.ready(),
-            (Some(model), None) => model.assess_stateless(features)?.ready(),
-            (None, _) => None,
+        let prognosis = match &self.rul {
+            None => None,
+            Some(model) => {
+                let features = FeatureView::new(self.front.features.schema(), &scratch.front.features)?.at(time);
+                let estimate = match &mut state.rul {
+                    Some(memory) if is_due => model.step(memory, features)?.ready(),
+                    Some(memory) => {
+                        model.update(memory, features)?;
+                        None
+                    }
+                    None if is_due => model.assess_stateless(features)?.ready(),
+                    None => None,
+                };
+                let made_now = estimate.map(|estimate| Prognosis { time, age, estimate });
+                if self.prognose_every == 1 {
+                    made_now
+                } else {
+                    if is_due {
+                        state.prognosis = made_now;
+                    }
+                    state.prognosis
+                }
+            }
         };
+        scratch.is_prognosed = is_due;
         // What cannot be computed yet counts as zero, the mean over whole training lives; no alarm is built on such rows
         // unless a sensor has shown nothing at all.
         for v in scratch.front.detector_features.iter_mut().filter(|v| v.is_nan()) {
@@ -184,7 +288,8 @@ impl Pipeline {
             age,
             life_unit: self.life_unit,
             score,
-            rul,
+            rul: prognosis.map(|p| p.at(time, age)),
+            rul_time: prognosis.map(|p| p.time),
         };
         let outcome = 'decided: {
             let score = match self.detector.assess(&state.detector, view)? {
@@ -194,7 +299,7 @@ impl Pipeline {
                         Assessment::Unusable(_) => AlarmInput::Missing,
                         _ => AlarmInput::Unjudged,
                     };
-                    scratch.events = self.alarm.step(&mut state.alarm, time, input);
+                    self.alarm.step_into(&mut state.alarm, time, input, &mut scratch.events);
                     break 'decided other.map(|score| Decision::Normal(condition(score)));
                 }
             };
@@ -213,7 +318,7 @@ impl Pipeline {
                 }
                 None => AlarmInput::Score(score),
             };
-            scratch.events = self.alarm.step(&mut state.alarm, time, input);
+            self.alarm.step_into(&mut state.alarm, time, input, &mut scratch.events);
             let standing = state.alarm.since().zip(state.alarm.severity());
             if standing.is_none() && !scratch.events.has_score() {
                 break 'decided Assessment::Ready(Decision::Normal(condition));
@@ -340,6 +445,7 @@ impl OnlineModel for Pipeline {
             detector: self.detector.new_state(),
             alarm: self.alarm.new_state(),
             rul: self.following().map(|m| Box::new(m.new_state())),
+            prognosis: None,
         }
     }
 

@@ -87,7 +87,7 @@ pub fn feature_frame(model: &Pipeline, fleet: &FleetHistory) -> Result<DataFrame
         .map(|name| Floats::new(name, n_rows))
         .collect();
     let n_features = model.feature_schema().len();
-    let mut scratch = model.new_scratch();
+    let mut scratch = model.new_scratch().with_features();
     for asset in fleet.assets() {
         let mut state = model.new_state();
         let lives = asset.rul(fleet.life_unit());

@@ -93,6 +93,15 @@ impl AlarmEvents {
         }
     }
 
+    /// Forgets all; costs next to nothing where there are none.
+    pub(crate) fn clear(&mut self) {
+        for event in &mut self.events {
+            if event.take().is_none() {
+                return;
+            }
+        }
+    }
+
     pub(super) fn push(&mut self, event: AlarmEvent) {
         if let Some(place) = self.events.iter_mut().find(|e| e.is_none()) {
             *place = Some(event);

@@ -307,23 +307,36 @@ impl AlarmPolicy {
     /// ([`AlarmEvents::set_causes`]).
     pub fn step(&self, state: &mut AlarmState, time: Timestamp, input: AlarmInput) -> AlarmEvents {
         let mut events = AlarmEvents::none();
+        self.step_into(state, time, input, &mut events);
+        events
+    }
+
+    /// [`step`](AlarmPolicy::step), adding to what happened before: most rows do nothing, and moving room for five events costs
+    /// more than judging a row.
+    pub(crate) fn step_into(
+        &self,
+        state: &mut AlarmState,
+        time: Timestamp,
+        input: AlarmInput,
+        events: &mut AlarmEvents,
+    ) {
         let finite = |s: AnomalyScore| s.value.is_finite() && s.threshold.is_finite();
         match input {
             AlarmInput::Score(score) | AlarmInput::Harmless(score) if finite(score) => {
-                if !state.take_usable(time, &mut events) {
-                    return events;
+                if !state.take_usable(time, events) {
+                    return;
                 }
                 self.judge(state, time, score, matches!(input, AlarmInput::Harmless(_)));
-                state.announce(time, Some(score), &mut events);
+                state.announce(time, Some(score), events);
             }
             AlarmInput::Unjudged => {
-                if state.take_usable(time, &mut events) {
-                    state.announce(time, None, &mut events);
+                if state.take_usable(time, events) {
+                    state.announce(time, None, events);
                 }
             }
             _ => {
                 if !state.is_after_all(time) {
-                    return events;
+                    return;
                 }
                 if self.watches_sensors() {
                     state.take_missing(
@@ -332,13 +345,12 @@ impl AlarmPolicy {
                             self.lost_after_rows.is_some_and(|n| run.rows >= n)
                                 || self.lost_after.is_some_and(|s| run.lasted(time) >= nanos_of(s))
                         },
-                        &mut events,
+                        events,
                     );
                 }
-                state.announce(time, None, &mut events);
+                state.announce(time, None, events);
             }
         }
-        events
     }
 
     fn clearing(&self) -> (u32, u32) {

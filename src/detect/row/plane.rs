@@ -13,6 +13,9 @@ pub(in crate::detect) const RANK: f64 = 1e-10;
 /// A limit of T² or Q is at least this: 10⁻⁶ standard deviations, squared.
 pub(in crate::detect) const LEAST_LIMIT: f64 = 1e-12;
 
+/// Rows up to this width are assessed in buffers small enough to cost nothing.
+const NARROW: usize = 64;
+
 /// How many components are kept: the fewest of this share of the variance, or this many.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(in crate::detect) enum Components {
@@ -94,10 +97,10 @@ impl Plane {
             .zip(self.eigenvalues.iter().copied())
     }
 
-    /// Calls `each` with every component, its eigenvalue and the row's score on it; gives the residual.
+    /// Takes the parts of `residual`, a standardised row, that lie in the plane out of it, calling `each` with every component,
+    /// its eigenvalue and the row's score on it.
     #[inline]
-    pub fn project(&self, z: &Row, mut each: impl FnMut(&[f64], f64, f64)) -> Row {
-        let mut residual = z.clone();
+    fn project(&self, z: &[f64], residual: &mut [f64], mut each: impl FnMut(&[f64], f64, f64)) {
         for (component, eigenvalue) in self.components() {
             let t = dot(component, z);
             residual.iter_mut().zip(component).for_each(|(r, p)| *r -= t * p);
@@ -106,22 +109,36 @@ impl Plane {
         if self.is_complete() {
             residual.fill(0.0);
         }
-        residual
     }
 
     /// T² and Q.
     #[inline]
     pub fn statistics(&self, x: &[f64]) -> (f64, f64) {
+        let n = self.standard.len();
+        if n <= NARROW {
+            let (mut z, mut residual) = ([0.0; NARROW], [0.0; NARROW]);
+            self.statistics_in(x, &mut z[..n], &mut residual[..n])
+        } else {
+            let (mut z, mut residual) = (Row::from_elem(0.0, n), Row::from_elem(0.0, n));
+            self.statistics_in(x, &mut z, &mut residual)
+        }
+    }
+
+    #[inline]
+    fn statistics_in(&self, x: &[f64], z: &mut [f64], residual: &mut [f64]) -> (f64, f64) {
+        self.standard.row_into(x, z);
+        residual.copy_from_slice(z);
         let mut t2 = 0.0;
-        let residual = self.project(&self.standard.row(x), |_, eigenvalue, t| t2 += t * t / eigenvalue);
-        (t2, dot(&residual, &residual))
+        self.project(z, residual, |_, eigenvalue, t| t2 += t * t / eigenvalue);
+        (t2, dot(residual, residual))
     }
 
     /// Calls `each` with every column that varies and its share of the combined index of the row `x`; shares add up to it.
     pub fn shares(&self, x: &[f64], t2_limit: f64, q_limit: Option<f64>, mut each: impl FnMut(usize, f64)) {
         let z = self.standard.row(x);
         let mut gain = Row::from_elem(0.0, z.len());
-        let residual = self.project(&z, |component, eigenvalue, t| {
+        let mut residual = z.clone();
+        self.project(&z, &mut residual, |component, eigenvalue, t| {
             let weight = t / eigenvalue / t2_limit;
             gain.iter_mut().zip(component).for_each(|(g, p)| *g += weight * p);
         });
