@@ -168,8 +168,11 @@ impl DriftPolicy {
     /// machines are held out; where the window has more, thresholds are those of the smaller group, so too wide. A window
     /// that later has fewer machines than were calibrated for has its thresholds widened by `(1/m' + 1/n) / (1/m + 1/n)`, for KS by the root.
     ///
-    /// The windows come from few machines and resemble one another, so that the rate is near the significance, not equal; with 40
-    /// training machines that differ from one another, windows of 10 others were called moderate or worse in 3 to 8%, for 5%.
+    /// The windows come from few machines and resemble one another, so that the rate is near the significance, not equal: in
+    /// simulated fleets (autocorrelation 0.95, machines that differ not at all up to three times their own spread; 40 machines at
+    /// training, 3,200 windows of 10 others a case) 4.4 to 6.6% were called moderate or worse for 5%, 0.7 to 1.4% major for
+    /// 1%. By machines, without calibration, it was at most 0.2%.
+    ///
     /// At most 8,192 rows of a window are looked at, evenly. Cost: 1,000 times those rows.
     ///
     /// # Errors

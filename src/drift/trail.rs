@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 const LENGTH: usize = 16;
 /// Lives beyond this count as this, so that squares of errors stay finite.
 pub(super) const LONGEST: f64 = 1e15;
+/// What a mean of such lives may be, rounded.
+pub(super) const LONGEST_MEAN: f64 = LONGEST * (1.0 + 1e-9);
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Entry {
@@ -86,7 +88,7 @@ impl EstimateTrail {
                 ..Self::default()
             };
         }
-        if self.seen % self.stride.max(1) == 0 {
+        if self.seen.is_multiple_of(self.stride.max(1)) {
             if usize::from(self.len) == LENGTH {
                 for k in 0..LENGTH / 2 {
                     self.entries[k] = self.entries[2 * k];

@@ -1,7 +1,7 @@
 //! Estimates against what came true, a machine at a time.
 
 use super::{
-    trail::{EstimateTrail, LONGEST},
+    trail::{EstimateTrail, LONGEST, LONGEST_MEAN},
     truth_policy::{TruthFigures, TruthPolicy, TruthReport},
 };
 use crate::{
@@ -138,7 +138,9 @@ impl MachineTruth {
     fn check(&self) -> bool {
         let share = |x: f64| (0.0..=1.0).contains(&x);
         let errors = self.errors.is_none_or(|(bias, size, square)| {
-            bias.abs() <= LONGEST && (0.0..=LONGEST).contains(&size) && (0.0..=LONGEST * LONGEST).contains(&square)
+            bias.abs() <= LONGEST_MEAN
+                && (0.0..=LONGEST_MEAN).contains(&size)
+                && (0.0..=LONGEST_MEAN * LONGEST_MEAN).contains(&square)
         });
         self.n_estimates > 0 && errors && share(self.coverage) && share(self.nominal)
     }
@@ -297,14 +299,14 @@ impl TryFrom<ReferenceRecord> for TruthReference {
             return fail("another number of machines than errors");
         }
         let rises = |all: &[f64]| all.iter().zip(all.iter().skip(1)).all(|(a, b)| a <= b);
-        let most = |x: &f64| x.abs() <= LONGEST;
+        let most = |x: &f64| x.abs() <= LONGEST_MEAN;
         if !(biases.iter().all(most) && maes.iter().all(|x| most(x) && *x >= 0.0) && rises(&biases) && rises(&maes)) {
             return fail("errors out of range or order");
         }
         let share = |x: f64| (0.0..=1.0).contains(&x);
         if !(most(&figures.bias)
-            && (0.0..=LONGEST).contains(&figures.mae)
-            && (0.0..=LONGEST).contains(&figures.rmse)
+            && (0.0..=LONGEST_MEAN).contains(&figures.mae)
+            && (0.0..=LONGEST_MEAN).contains(&figures.rmse)
             && share(figures.coverage)
             && share(figures.nominal))
         {

@@ -69,6 +69,16 @@ proptest! {
             prop_assert!((0.0..=1.0).contains(&c.ks_p_value) && (0.0..=1.0).contains(&c.bins_p_value), "{c}");
             prop_assert!((0.0..=1.0).contains(&c.missing) && (0.0..=1.0).contains(&c.missing_reference));
         }
+        // The statistic over all values is at least that at the cuts, by a bin's share at most.
+        let finite = |rows: &[[f64; 2]]| -> Vec<f64> { rows.iter().map(|r| r[0]).filter(|v| v.is_finite()).collect() };
+        let (then, now) = (finite(&train), finite(&live));
+        if !then.is_empty() && !now.is_empty() {
+            let share = |all: &[f64], x: f64| all.iter().filter(|v| **v <= x).count() as f64 / all.len() as f64;
+            let full = then.iter().chain(&now).map(|x| (share(&now, *x) - share(&then, *x)).abs()).fold(0.0, f64::max);
+            let widest = *reference.channels()[0].counts().iter().max().unwrap() as f64 / then.len() as f64;
+            let ks = whole.assess(&reference, &policy, 3.0).unwrap().channels()[0].ks;
+            prop_assert!(ks <= full + 1e-12 && full <= ks + widest + 1e-12, "{ks} {full} {widest}");
+        }
         // Training rows twice have the same shares.
         let mut same = seen(&reference, &train);
         same.merge(&seen(&reference, &train)).unwrap();
