@@ -95,7 +95,7 @@ fn kolmogorovs_distribution_is_scipys() {
         // The difference is 1/2: en = 4x², of which 400 m / (400 + m) must be made.
         let en = 4.0 * x * x;
         let machines = 400.0 * en / (400.0 - en);
-        if machines > 200.0 || machines < 0.0 {
+        if !(0.0..=200.0).contains(&machines) {
             continue; // more machines than rows
         }
         compared += 1;
