@@ -16,6 +16,7 @@ pub mod diagnose;
 pub mod rul;
 pub mod decision;
 pub mod evaluate;
+pub mod drift;
 pub mod pipeline;
 pub mod fleet;
 #[cfg(feature = "polars")]

@@ -8,6 +8,7 @@ mod counting_allocator;
 mod catch22;
 mod chain;
 mod density;
+mod drift;
 mod filters;
 mod orders;
 mod rolling;

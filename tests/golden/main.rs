@@ -8,6 +8,7 @@ mod detection_metrics;
 mod detectors_density;
 mod detectors_neighbours;
 mod detectors_trees;
+mod drift;
 mod filters;
 mod life_prior;
 mod orders;

@@ -10,6 +10,7 @@ mod finite_numbers;
 mod chain;
 mod densities;
 mod detectors;
+mod drift;
 mod neighbours;
 mod streams;
 mod survival;

@@ -33,4 +33,6 @@ pub use linear::{
 };
 pub use random_line::LineBelief;
 pub use trend::TrendMemory;
+
+pub(crate) use tails::gamma_above;
 pub use wiener::{WienerCourse, WienerProcess, WienerProcessParams, WienerSettings};

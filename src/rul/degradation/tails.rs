@@ -48,7 +48,7 @@ pub(super) fn incomplete_beta(a: f64, b: f64, x: f64) -> f64 {
 
 /// `P(G >= x)` of a gamma variable `G` of `shape` and scale 1: the regularised upper incomplete gamma function. Above a shape
 /// of 1e5 by the cube root of Wilson and Hilferty, which is wrong by less than 1e-6 there.
-pub(super) fn gamma_above(shape: f64, x: f64) -> f64 {
+pub(crate) fn gamma_above(shape: f64, x: f64) -> f64 {
     if x <= 0.0 {
         return 1.0;
     }
