@@ -22,12 +22,14 @@ use std::{
     collections::BTreeMap,
     fmt,
     fs::File,
-    io::{Read, Write},
+    io::{BufWriter, Read, Write},
     path::Path,
 };
 
 /// The version of the layout this crate writes, and the highest it reads.
 pub const FORMAT_VERSION: u32 = 1;
+/// What the names of files begin with while they are written; a process that is killed may leave one.
+pub const TEMPORARY_PREFIX: &str = ".prognos-";
 /// The largest file that is read: 256 MiB.
 pub const MAX_BYTES: u64 = 256 << 20;
 
@@ -297,16 +299,28 @@ pub fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>> {
 /// # Errors
 /// `Io`, naming the path.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_atomic_with(path, |to| to.write_all(bytes).map_err(|e| Error::io("write", path, e)))
+}
+
+/// [`write_atomic`], of what `write` writes; gives what it gives.
+///
+/// # Errors
+/// `Io`, naming the path; those of `write`, after which nothing has changed.
+pub fn write_atomic_with<T>(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result<T>) -> Result<T> {
     let folder = match path.parent() {
         Some(p) if !p.as_os_str().is_empty() => p,
         _ => Path::new("."),
     };
-    let mut file = tempfile::Builder::new()
-        .prefix(".prognos-")
+    let file = tempfile::Builder::new()
+        .prefix(TEMPORARY_PREFIX)
         .permissions_for_all()
         .tempfile_in(folder)
         .map_err(|e| Error::io("create a file beside", path, e))?;
-    file.write_all(bytes).map_err(|e| Error::io("write", path, e))?;
+    let mut buffered = BufWriter::with_capacity(1 << 18, file);
+    let given = write(&mut buffered)?;
+    let file = buffered
+        .into_inner()
+        .map_err(|e| Error::io("write", path, e.into_error()))?;
     file.as_file().sync_all().map_err(|e| Error::io("sync", path, e))?;
     file.persist(path)
         .map_err(|e| Error::io("rename onto", path, e.error))?;
@@ -316,7 +330,7 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
             .sync_all()
             .map_err(|e| Error::io("sync the folder of", path, e))?;
     }
-    Ok(())
+    Ok(given)
 }
 
 /// Files made like any other program's, not private ones as temporary files are.

@@ -34,7 +34,7 @@ fn at(s: i64) -> Timestamp {
 }
 
 fn kinds(fleet: &Fleet) -> Vec<Kind> {
-    fleet.events().iter().map(|e| e.kind).collect()
+    fleet.alarm_events().map(|e| e.kind).collect()
 }
 
 /// Usual rows, then `change`d ones from row 40 on: what was told, by row.
@@ -121,7 +121,7 @@ fn events_of_a_machine_that_fails_name_causes_and_grow_graver() {
             );
             assert_eq!(alarm.raised_now, kinds(&live).contains(&Kind::Raised));
         }
-        for e in live.events() {
+        for e in live.alarm_events() {
             assert_eq!(e.time, at(i));
             assert!(e.score.is_some());
             if e.kind != Kind::Cleared {
@@ -144,7 +144,7 @@ fn a_silent_sensor_is_lost_and_found() {
     let mut live: Fleet = Fleet::new(model.clone());
     for i in 0..30 {
         live.push("m", at(i), &usual(i as usize)).unwrap();
-        assert!(live.events().is_empty());
+        assert!(live.alarm_events().next().is_none());
     }
     let nothing = [f64::NAN; 2];
     for (time, expected) in [
@@ -158,7 +158,7 @@ fn a_silent_sensor_is_lost_and_found() {
         let outcome = live.push("m", at(time), &nothing).unwrap();
         assert!(matches!(outcome, Assessment::Unusable(_)));
         assert_eq!(
-            live.events().iter().any(|e| e.kind == Kind::SensorLost),
+            live.alarm_events().any(|e| e.kind == Kind::SensorLost),
             expected,
             "{time}"
         );

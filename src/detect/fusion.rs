@@ -182,6 +182,7 @@ fn gather<'a>(
             (_, Assessment::Unusable(reason)) => unusable = unusable.or(Some(reason)),
             // No detector has this outcome; were there one, it would say nothing either.
             (_, Assessment::NoPrognosis(reason)) => return Ok(Assessment::NoPrognosis(reason)),
+            (_, Assessment::Held) => return Ok(Assessment::Held),
             (_, Assessment::Warmup { seen, needed }) => {
                 let left = |(seen, needed): (u32, u32)| needed.saturating_sub(seen);
                 if cold.is_none_or(|c| left((seen, needed)) > left(c)) {

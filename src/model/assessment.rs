@@ -24,6 +24,9 @@ pub enum Assessment<T> {
     Unusable(UnusableReason),
     /// The row was used, and the model knows no more of the machine's future than before it; why.
     NoPrognosis(NoPrognosis),
+    /// The row waits until rows that may still come before it have come, in a fleet that
+    /// [allows for late rows](crate::fleet::FleetParams::lateness); its outcome is told then.
+    Held,
 }
 
 impl<T> Assessment<T> {
@@ -42,6 +45,7 @@ impl<T> Assessment<T> {
             Self::Warmup { seen, needed } => Assessment::Warmup { seen, needed },
             Self::Unusable(reason) => Assessment::Unusable(reason),
             Self::NoPrognosis(reason) => Assessment::NoPrognosis(reason),
+            Self::Held => Assessment::Held,
         })
     }
 
@@ -57,6 +61,7 @@ impl<T> Assessment<T> {
             Self::Warmup { seen, needed } => Assessment::Warmup { seen, needed },
             Self::Unusable(reason) => Assessment::Unusable(reason),
             Self::NoPrognosis(reason) => Assessment::NoPrognosis(reason),
+            Self::Held => Assessment::Held,
         }
     }
 }
@@ -109,6 +114,8 @@ pub enum UnusableReason {
     },
     /// The row's instant does not lie after the one before it.
     TimeNotIncreasing,
+    /// The fleet has no room for another machine.
+    FleetFull,
 }
 
 impl UnusableReason {
@@ -137,6 +144,7 @@ impl fmt::Display for UnusableReason {
                     "{n_missing} of {n_values} readings needed are missing or not finite, the first at position {first} of the row"
                 )
             }
+            Self::FleetFull => f.write_str("the fleet has no room for another machine"),
             Self::TimeNotIncreasing => f.write_str("time does not lie after the row before"),
         }
     }

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     diagnose::{HealthIndices, LabelledRow},
+    drift::{InputReference, MachineRows},
     envelope::{Fingerprint, Provenance},
     error::{Error, Result},
     features::{FeatureSchema, FeatureTable, telemetry},
@@ -119,6 +120,11 @@ impl PipelineParams {
         let one_sided = OneSided::fit(&self.one_sided, &healthy)?;
         let detector = self.detector.fit(healthy)?;
         let seed = held_out.map(|settings| settings.seed.0);
+        let mut rows = MachineRows::new(front.input().clone());
+        for asset in fleet.assets() {
+            rows.push(asset.rows().map(|(_, values)| values))?;
+        }
+        let inputs = Some(InputReference::fit(&rows)?);
         let provenance = Provenance {
             parameters: self.described(),
             seed,
@@ -142,6 +148,7 @@ impl PipelineParams {
             rul,
             alarm: self.alarm,
             one_sided,
+            inputs,
             prognose_every: self.prognose_every,
             provenance,
             cause_names: Vec::new(),

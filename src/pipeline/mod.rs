@@ -17,6 +17,8 @@ mod one_sided;
 mod params;
 mod persist;
 mod run;
+mod standing;
+mod succession;
 
 pub use cross_validation::{CrossValidation, HeldOutRow};
 pub use fit::Progress;
@@ -24,9 +26,12 @@ pub use kinds::ChainDetectorParams;
 pub use params::PipelineParams;
 pub use persist::PipelineRecord;
 pub use run::{PipelineScratch, PipelineState};
+pub use succession::Carried;
+pub(crate) use succession::Succession;
 
 use crate::{
     decision::AlarmPolicy,
+    drift::InputReference,
     envelope::{Fingerprint, Provenance},
     error::Result,
     features::{FeatureSchema, WaveformExtractor},
@@ -80,6 +85,8 @@ pub struct Pipeline {
     rul: Option<AnyRul>,
     alarm: AlarmPolicy,
     one_sided: Option<OneSided>,
+    /// The training rows, to compare inputs in service with.
+    inputs: Option<InputReference>,
     /// Rows from one prognosis of a machine to its next.
     prognose_every: u32,
     provenance: Provenance,
@@ -107,6 +114,16 @@ impl Pipeline {
     /// The rows the regressor takes: what is computed of each raw row.
     pub fn feature_schema(&self) -> &FeatureSchema {
         self.front.features.schema()
+    }
+
+    /// What the training rows were like, to compare inputs in service with; `None` of a chain fitted before chains kept it.
+    pub fn inputs(&self) -> Option<&InputReference> {
+        self.inputs.as_ref()
+    }
+
+    /// Readings of a row.
+    pub(crate) fn width(&self) -> usize {
+        self.front.input().len()
     }
 
     /// Number of operating regimes found.

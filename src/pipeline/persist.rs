@@ -9,6 +9,7 @@ use super::{
 use crate::{
     decision::AlarmPolicy,
     detect::{AnyDetectorRecord, FusionRecord},
+    drift::{InputReference, InputReferenceRecord},
     envelope::{Fingerprint, Provenance},
     error::{Error, Result},
     features::{FeatureExtractor, WaveformExtractor},
@@ -37,6 +38,8 @@ pub struct PipelineRecord {
     /// Not written where each row is prognosed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     prognose_every: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    inputs: Option<InputReferenceRecord>,
 }
 
 impl PersistentModel for Pipeline {
@@ -60,6 +63,7 @@ impl PersistentModel for Pipeline {
             rul: self.rul.as_ref().map(AnyRul::to_record),
             alarm: self.alarm,
             one_sided: self.one_sided.clone(),
+            inputs: self.inputs.as_ref().map(InputReference::to_record),
             prognose_every: (self.prognose_every > 1).then_some(self.prognose_every),
         }
     }
@@ -85,6 +89,10 @@ impl PersistentModel for Pipeline {
         if r.extractor.as_ref().is_some_and(|x| x.schema() != front.input()) {
             return broken("expected an extractor of the front end's rows");
         }
+        let inputs = r.inputs.map(InputReference::from_record).transpose()?;
+        if inputs.as_ref().is_some_and(|i| i.schema() != front.input()) {
+            return broken("expected a reference of the front end's rows");
+        }
         let prognose_every = r.prognose_every.unwrap_or(1);
         if prognose_every == 0 || (prognose_every > 1 && rul.is_none()) {
             return broken("expected a prognosis at every row, or at every n-th of a regressor");
@@ -99,6 +107,7 @@ impl PersistentModel for Pipeline {
             alarm: r.alarm,
             one_sided,
             prognose_every,
+            inputs,
             provenance: Provenance::default(),
             cause_names: Vec::new(),
             cause_of_feature: Vec::new(),

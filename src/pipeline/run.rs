@@ -23,25 +23,25 @@ use serde::{Deserialize, Serialize};
 /// What a chain remembers of one machine; carries the chain's fingerprint.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PipelineState {
-    model: Fingerprint,
+    pub(super) model: Fingerprint,
     /// When the machine's life began: its first row, unless told otherwise.
-    born: Option<Timestamp>,
-    last: Option<Timestamp>,
-    front: FrontState,
-    detector: ChainDetectorState,
-    alarm: AlarmState,
+    pub(super) born: Option<Timestamp>,
+    pub(super) last: Option<Timestamp>,
+    pub(super) front: FrontState,
+    pub(super) detector: ChainDetectorState,
+    pub(super) alarm: AlarmState,
     /// Where the regressor remembers. Not written where it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    rul: Option<Box<AnyRulState>>,
+    pub(super) rul: Option<Box<AnyRulState>>,
     /// Of a chain that does not prognose at every row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    prognosis: Option<Prognosis>,
+    pub(super) prognosis: Option<Prognosis>,
 }
 
 /// The last estimate of remaining life, while it is carried along.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "PrognosisRecord")]
-struct Prognosis {
+pub(super) struct Prognosis {
     time: Timestamp,
     age: f64,
     estimate: RulEstimate,
@@ -110,14 +110,14 @@ impl PipelineState {
 #[derive(Clone, Debug)]
 pub struct PipelineScratch {
     model: Fingerprint,
-    front: FrontScratch,
+    pub(super) front: FrontScratch,
     /// Whether features are written at every row, asked for by the regressor or not.
     wants_features: bool,
     /// Whether `front` holds the features of the last row.
     has_features: bool,
     /// Whether the regressor was asked at the last row.
     is_prognosed: bool,
-    contributions: Vec<f64>,
+    pub(super) contributions: Vec<f64>,
     by_cause: Vec<f64>,
     /// Of the last row.
     events: AlarmEvents,
@@ -172,7 +172,7 @@ impl Pipeline {
         state: &PipelineState,
         scratch: &PipelineScratch,
     ) -> Result<Option<Assessment<RulDistribution>>> {
-        self.check_state(state)?;
+        self.expect_state(state)?;
         if scratch.model != self.fingerprint {
             return Err(Error::state(
                 "scratch",
@@ -224,7 +224,7 @@ impl Pipeline {
             ));
         }
         self.schema().expect(x.schema())?;
-        self.check_state(state)?;
+        self.expect_state(state)?;
         let time = x.time().ok_or_else(|| Error::input("row", "an instant", "none"))?;
         let born = state.born.unwrap_or(time);
         if state.last.is_some_and(|last| time <= last) || time < born {
@@ -232,7 +232,7 @@ impl Pipeline {
         }
         let age = self.life_unit.between(born, time);
         let n_rows = state.front.features.n_rows();
-        let is_due = self.prognose_every == 1 || n_rows % u64::from(self.prognose_every) == 0;
+        let is_due = self.prognose_every == 1 || n_rows.is_multiple_of(u64::from(self.prognose_every));
         let for_regressor = match &self.rul {
             _ if scratch.wants_features => ForRegressor::Written,
             None => ForRegressor::Nothing,
@@ -354,11 +354,11 @@ impl Pipeline {
     /// # Errors
     /// `StateMismatch` for a state of another chain.
     pub fn no_row(&self, state: &mut PipelineState, time: Timestamp) -> Result<AlarmEvents> {
-        self.check_state(state)?;
+        self.expect_state(state)?;
         Ok(self.alarm.step(&mut state.alarm, time, AlarmInput::Missing))
     }
 
-    fn check_state(&self, state: &PipelineState) -> Result<()> {
+    pub(crate) fn expect_state(&self, state: &PipelineState) -> Result<()> {
         if state.model != self.fingerprint {
             return Err(Error::state(
                 "state",
