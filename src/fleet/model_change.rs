@@ -1,10 +1,12 @@
 //! Another model in service: at once, or after a trial in the shadow.
 
 use super::{Fleet, ShadowFigures, shard::Shard};
+#[cfg(feature = "tracing")]
+use crate::model::OnlineModel;
 use crate::{
     drift::{InputMonitor, TruthMonitor},
     error::{Error, Result},
-    model::{Assessment, OnlineModel},
+    model::Assessment,
     pipeline::{Carried, Pipeline, PipelineState},
 };
 use std::{hash::Hash, sync::Arc};
