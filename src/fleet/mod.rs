@@ -87,7 +87,7 @@ pub struct Fleet<K = String> {
     input_report: Option<DriftReport>,
     /// Of the last call.
     events: Vec<FleetEvent<K>>,
-    released: Vec<Released>,
+    released: Vec<Released<K>>,
 }
 
 impl<K> fmt::Debug for Fleet<K> {
@@ -315,9 +315,9 @@ impl<K: Eq + Hash + Clone> Fleet<K> {
         })
     }
 
-    /// Outcomes of rows that waited and were judged in the last [`push`](Fleet::push) or [`advance`](Fleet::advance), in
-    /// order of time. Without a [lateness](FleetParams::lateness), none ever waits.
-    pub fn released(&self) -> &[Released] {
+    /// Outcomes of rows that waited and were judged in the last [`push`](Fleet::push) or [`advance`](Fleet::advance), each
+    /// machine's in order of time. Without a [lateness](FleetParams::lateness), none ever waits.
+    pub fn released(&self) -> &[Released<K>] {
         &self.released
     }
 

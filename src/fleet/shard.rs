@@ -37,7 +37,9 @@ pub(super) struct Place<I, H> {
 
 /// A row that a call judged, beside the one it was called with.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Released {
+pub struct Released<K> {
+    /// Its machine.
+    pub asset: K,
     /// Its instant.
     pub time: Timestamp,
     /// Its outcome.
@@ -53,7 +55,7 @@ pub(super) struct Shard<K> {
     pub(super) shadow_scratch: Option<PipelineScratch>,
     pub(super) waveform: Option<WindowScratch>,
     pub(super) events: Vec<FleetEvent<K>>,
-    pub(super) released: Vec<Released>,
+    pub(super) released: Vec<Released<K>>,
     pub(super) metrics: FleetMetrics,
     pub(super) inputs: Option<InputMonitor>,
     pub(super) difference: ShadowFigures,
@@ -231,7 +233,7 @@ pub(super) struct Parts<'a, K> {
     scratch: &'a mut PipelineScratch,
     shadow_scratch: &'a mut Option<PipelineScratch>,
     events: &'a mut Vec<FleetEvent<K>>,
-    pub(super) released: &'a mut Vec<Released>,
+    pub(super) released: &'a mut Vec<Released<K>>,
     pub(super) metrics: &'a mut FleetMetrics,
     inputs: &'a mut Option<InputMonitor>,
     difference: &'a mut ShadowFigures,
@@ -311,6 +313,7 @@ impl<K: Clone> Parts<'_, K> {
                 outcome_of_own = outcome;
             } else {
                 self.released.push(Released {
+                    asset: slot.key.clone(),
                     time: row.time,
                     outcome,
                 });
