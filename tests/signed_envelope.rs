@@ -168,7 +168,9 @@ fn what_is_altered_and_given_a_new_checksum_is_noticed_by_the_signature() {
     let trusted = trusting(&[key(1).public_key()]);
     let body = &signed[..signed.len() - 32];
     let lengths = 12..24;
-    for at in 24..body.len() {
+    // Every byte of key and signature, every fifth of the content: each costs a check of the signature.
+    let content = (24..signed.len() - KEY).step_by(5);
+    for at in content.chain(signed.len() - KEY..body.len()) {
         let mut altered = body.to_vec();
         altered[at] ^= 1 << (at % 8);
         let altered = sealed(&altered);
@@ -177,7 +179,7 @@ fn what_is_altered_and_given_a_new_checksum_is_noticed_by_the_signature() {
             ErrorKind::Untrusted,
             "signature",
         );
-        if at % 16 == 0 {
+        if at % 50 == 0 {
             refused_everywhere(&altered, &trusted, ErrorKind::Untrusted, "signature");
         }
     }
@@ -298,9 +300,4 @@ fn what_is_no_envelope_is_not_signed() {
         ErrorKind::Persistence,
         "header",
     );
-    // The largest unsigned file has no room for a signature.
-    let rest = plain.len() - b"payload".len();
-    let largest = unsigned(&vec![0; envelope::MAX_BYTES as usize - rest]);
-    assert_eq!(largest.len() as u64, envelope::MAX_BYTES);
-    refused(envelope::sign(&largest, &key(1)), ErrorKind::Persistence, "at most");
 }

@@ -8,7 +8,7 @@ use prognos::{
     Error, ErrorKind, Result,
     decision::AlarmPolicy,
     detect::PcaDetector,
-    envelope::{self, SigningKey, TrustList},
+    envelope::{self, Header, SigningKey, TrustList},
     features::telemetry,
     model::{OnlineModel, PersistentModel},
     pipeline::Pipeline,
@@ -91,7 +91,8 @@ fn who_is_not_trusted_is_told_from_what_is_damaged() {
     let (mut header, payload) = envelope::open(&CHAIN.to_bytes(CHAIN.provenance()).unwrap())
         .map(|(header, payload)| (header, payload.to_vec()))
         .unwrap();
-    let sign = |header, payload: &[u8]| envelope::sign(&envelope::seal(header, payload).unwrap(), &key(1)).unwrap();
+    let sign =
+        |header: &Header, payload: &[u8]| envelope::sign(&envelope::seal(header, payload).unwrap(), &key(1)).unwrap();
     let cut = sign(&header, &payload[..payload.len() - 1]);
     refused(Pipeline::from_trusted_bytes(&cut, &trusting(1)), ErrorKind::Persistence);
     header.kind = "detect.pca".into();
@@ -103,7 +104,7 @@ fn who_is_not_trusted_is_told_from_what_is_damaged() {
 }
 
 #[test]
-fn flipped_bits_and_truncations_are_refused_signed_or_not() {
+fn flipped_bits_are_refused_signed_or_not() {
     let unsigned = CHAIN.to_bytes(CHAIN.provenance()).unwrap();
     let signed = envelope::sign(&unsigned, &key(1)).unwrap();
     let list = trusting(1);
@@ -124,7 +125,7 @@ fn flipped_bits_and_truncations_are_refused_signed_or_not() {
 #[test]
 fn every_truncation_is_refused_signed_or_not() {
     let small = Pipeline::params()
-        .features(telemetry())
+        .features(telemetry().ewma([5.0]))
         .detector(PcaDetector::params())
         .alarm(AlarmPolicy::m_of_n(3, 5))
         .fit(&chains::engines(4, 2))

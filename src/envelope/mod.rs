@@ -491,4 +491,11 @@ mod tests {
             assert_eq!(open(&reseal(forged)).unwrap_err().kind(), ErrorKind::Persistence);
         }
     }
+
+    #[test]
+    fn nothing_larger_than_is_read_is_written() {
+        let room = |n: u64| with_room_for(n).map(|bytes| bytes.capacity() as u64 >= n);
+        assert!(room(MAX_BYTES).unwrap());
+        assert_eq!(room(MAX_BYTES + 1).unwrap_err().kind(), ErrorKind::Persistence);
+    }
 }
