@@ -23,6 +23,8 @@ pub enum ErrorKind {
     NotConverged,
     /// Bytes of a model or state are altered, truncated, of another kind or of a later format.
     Persistence,
+    /// A file is whole, but not signed by a key that is trusted, or its signature does not hold.
+    Untrusted,
     /// The operating system refused to read or write.
     Io,
 }

@@ -838,9 +838,9 @@ fn sealed_again(bytes: &[u8]) -> Vec<u8> {
 fn model_files_of_another_format_or_kind_are_refused() {
     let good = file(&WHOLE);
     let mut later = good.clone();
-    later[8..12].copy_from_slice(&2u32.to_le_bytes());
+    later[8..12].copy_from_slice(&3u32.to_le_bytes());
     refused(Pipeline::from_bytes(&later), ErrorKind::Persistence, &["altered"]);
-    let words = ["format version", "expected 1..=1", "got 2", "later prognos"];
+    let words = ["format version", "expected 1..=2", "got 3", "later prognos"];
     refused(
         Pipeline::from_bytes(&sealed_again(&later)),
         ErrorKind::Persistence,

@@ -2,7 +2,7 @@
 
 use super::OnlineModel;
 use crate::{
-    envelope::{self, Fingerprint, Header, Provenance, SchemaRecord},
+    envelope::{self, Fingerprint, Header, Provenance, SchemaRecord, SigningKey, TrustList},
     error::{Error, Result},
     features::FeatureSchema,
 };
@@ -68,19 +68,21 @@ pub trait PersistentModel: OnlineModel + Sized {
     /// The model in a file's bytes, with what the file says of its making.
     ///
     /// # Errors
-    /// `Persistence` for bytes that are truncated, altered, of a later format, of another kind or break an invariant.
+    /// `Persistence` for bytes that are truncated, altered, of a later format, of another kind or break an invariant;
+    /// `Untrusted` for a signature that does not hold.
     fn from_bytes(bytes: &[u8]) -> Result<(Self, Provenance)> {
         let (header, payload) = envelope::open(bytes)?;
-        header.expect_kind(Self::KIND)?;
-        let model = Self::read_payload(header.kind_version, payload)?;
-        if schema_record(model.schema()) != header.schema {
-            return Err(Error::persistence(format!(
-                "schema of the payload: expected fingerprint {} as in the header, got {}",
-                header.schema.fingerprint,
-                model.schema().fingerprint()
-            )));
-        }
-        Ok((model.with_provenance(&header.provenance), header.provenance))
+        read(header, payload)
+    }
+
+    /// The model in the bytes of a file that a key of `trusted` has [signed](crate::envelope), with what the file says of
+    /// its making. What was verified is what is decoded: the same bytes.
+    ///
+    /// # Errors
+    /// As [`from_bytes`](PersistentModel::from_bytes); `Untrusted` for an unsigned file or another signer.
+    fn from_trusted_bytes(bytes: &[u8], trusted: &TrustList) -> Result<(Self, Provenance)> {
+        let (header, payload) = envelope::open_trusted(bytes, trusted)?;
+        read(header, payload)
     }
 
     /// Writes the model file: to a temporary name beside `path`, synced, then renamed.
@@ -91,7 +93,17 @@ pub trait PersistentModel: OnlineModel + Sized {
         envelope::write_atomic(path.as_ref(), &self.to_bytes(provenance)?)
     }
 
-    /// Reads a model file.
+    /// Writes the model file as [`save_with`](PersistentModel::save_with) does, signed by `key`. The model keeps its
+    /// fingerprint.
+    ///
+    /// # Errors
+    /// As [`save_with`](PersistentModel::save_with).
+    fn save_signed(&self, path: impl AsRef<Path>, provenance: &Provenance, key: &SigningKey) -> Result<()> {
+        let signed = envelope::sign(&self.to_bytes(provenance)?, key)?;
+        envelope::write_atomic(path.as_ref(), &signed)
+    }
+
+    /// Reads a model file, signed or not; for one from elsewhere see [`load_trusted`](PersistentModel::load_trusted).
     ///
     /// # Errors
     /// `Io`, or as [`from_bytes`](PersistentModel::from_bytes); both name the path.
@@ -100,6 +112,30 @@ pub trait PersistentModel: OnlineModel + Sized {
         let bytes = envelope::read_limited(path, envelope::MAX_BYTES)?;
         Self::from_bytes(&bytes).map_err(|e| e.context(path.display()))
     }
+
+    /// Reads a model file that a key of `trusted` has signed. The file is read once: what was verified is decoded.
+    ///
+    /// # Errors
+    /// `Io`, or as [`from_trusted_bytes`](PersistentModel::from_trusted_bytes); both name the path.
+    fn load_trusted(path: impl AsRef<Path>, trusted: &TrustList) -> Result<(Self, Provenance)> {
+        let path = path.as_ref();
+        let bytes = envelope::read_limited(path, envelope::MAX_BYTES)?;
+        Self::from_trusted_bytes(&bytes, trusted).map_err(|e| e.context(path.display()))
+    }
+}
+
+/// The model in an opened envelope.
+fn read<M: PersistentModel>(header: Header, payload: &[u8]) -> Result<(M, Provenance)> {
+    header.expect_kind(M::KIND)?;
+    let model = M::read_payload(header.kind_version, payload)?;
+    if schema_record(model.schema()) != header.schema {
+        return Err(Error::persistence(format!(
+            "schema of the payload: expected fingerprint {} as in the header, got {}",
+            header.schema.fingerprint,
+            model.schema().fingerprint()
+        )));
+    }
+    Ok((model.with_provenance(&header.provenance), header.provenance))
 }
 
 /// The fingerprint of a model: of its kind and what it would write.

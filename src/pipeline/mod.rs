@@ -32,7 +32,7 @@ pub(crate) use succession::Succession;
 use crate::{
     decision::AlarmPolicy,
     drift::InputReference,
-    envelope::{Fingerprint, Provenance},
+    envelope::{Fingerprint, Provenance, SigningKey, TrustList},
     error::Result,
     features::{FeatureSchema, WaveformExtractor},
     model::PersistentModel,
@@ -161,13 +161,38 @@ impl Pipeline {
         self.save_with(path, &self.provenance)
     }
 
-    /// Reads a model file.
+    /// Writes the model file as [`save`](Pipeline::save) does, [signed](crate::envelope) by `key`. The chain keeps its
+    /// fingerprint.
     ///
     /// # Errors
-    /// `Io`, or `Persistence` for a file that is truncated, altered, of a later format or of another kind; both name the
-    /// path.
+    /// As [`save`](Pipeline::save).
+    pub fn save_signed(&self, path: impl AsRef<Path>, key: &SigningKey) -> Result<()> {
+        self.save_signed_at(path.as_ref(), key)
+    }
+
+    fn save_signed_at(&self, path: &Path, key: &SigningKey) -> Result<()> {
+        PersistentModel::save_signed(self, path, &self.provenance, key)
+    }
+
+    /// Reads a model file, signed or not; for one from elsewhere see [`load_trusted`](Pipeline::load_trusted).
+    ///
+    /// # Errors
+    /// `Io`, `Persistence` for a file that is truncated, altered, of a later format or of another kind, or `Untrusted` for
+    /// one whose signature does not hold; each names the path.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
         Self::load_from(path.as_ref())
+    }
+
+    /// Reads a model file that a key of `trusted` has signed. The file is read once: what was verified is decoded.
+    ///
+    /// # Errors
+    /// As [`load`](Pipeline::load); `Untrusted` for an unsigned file or another signer.
+    pub fn load_trusted(path: impl AsRef<Path>, trusted: &TrustList) -> Result<Self> {
+        Self::load_trusted_from(path.as_ref(), trusted)
+    }
+
+    fn load_trusted_from(path: &Path, trusted: &TrustList) -> Result<Self> {
+        Ok(<Self as PersistentModel>::load_trusted(path, trusted)?.0)
     }
 
     /// The model file as bytes, with the chain's own [`provenance`](Pipeline::provenance) replaced by this one.
@@ -181,7 +206,8 @@ impl Pipeline {
     /// The chain in a file's bytes, with what the file says of its making.
     ///
     /// # Errors
-    /// `Persistence` for bytes that are truncated, altered, of a later format or of another kind.
+    /// `Persistence` for bytes that are truncated, altered, of a later format or of another kind; `Untrusted` for a
+    /// signature that does not hold.
     pub fn from_bytes(bytes: &[u8]) -> Result<(Self, Provenance)> {
         PersistentModel::from_bytes(bytes)
     }
