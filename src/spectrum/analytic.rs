@@ -5,8 +5,7 @@ use crate::{
     error::{Error, Result},
     quantity::Hertz,
 };
-use realfft::{RealFftPlanner, RealToComplex, num_complex::Complex};
-use rustfft::{Fft, FftPlanner};
+use prognos_transforms::{Complex, ComplexPlanner, Fft, RealPlanner, RealToComplex};
 use std::{fmt, ops::Range, sync::Arc};
 
 /// The plan of analytic signals of one length, whole or of a band.
@@ -62,8 +61,8 @@ impl AnalyticSignal {
         Ok(Self {
             n: n_samples,
             bins: 0..n_samples / 2 + 1,
-            forward: RealFftPlanner::new().plan_fft_forward(n_samples),
-            inverse: FftPlanner::new().plan_fft_inverse(n_samples),
+            forward: RealPlanner::new().plan_forward(n_samples),
+            inverse: ComplexPlanner::new().plan_inverse(n_samples),
         })
     }
 
