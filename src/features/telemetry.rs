@@ -263,7 +263,7 @@ impl TelemetryExtractor {
             n_rows: 0,
             first_age: 0.0,
             age: 0.0,
-            groups: self.groups.iter().map(GroupState::new).collect(),
+            groups: GroupStates(self.groups.iter().map(GroupState::new).collect()),
         }
     }
 
@@ -309,7 +309,7 @@ impl TelemetryExtractor {
         state.n_rows = state.n_rows.saturating_add(1);
         state.age = age;
         let mut factors = decays.over(dt, &self.groups);
-        for (group, memory) in self.groups.iter().zip(&mut state.groups) {
+        for (group, memory) in self.groups.iter().zip(&mut state.groups.0) {
             let (own, rest) = factors.split_at(group.decays.len());
             memory.take(group, age, own, row);
             factors = rest;
@@ -324,7 +324,7 @@ impl TelemetryExtractor {
     fn write(&self, state: &TelemetryState, out: &mut [f64]) {
         let mut at = usize::from(self.age);
         out[..at].fill(state.age);
-        for (group, memory) in self.groups.iter().zip(&state.groups) {
+        for (group, memory) in self.groups.iter().zip(&state.groups.0) {
             let n = group.channels.len() * group.outputs.len();
             memory.write(group, state.age, &mut out[at..at + n]);
             at += n;
@@ -360,7 +360,8 @@ impl TelemetryExtractor {
 
     /// Whether `state` was made for these features.
     pub(crate) fn check_state(&self, state: &TelemetryState) -> Result<()> {
-        if state.groups.len() == self.groups.len() && state.groups.iter().zip(&self.groups).all(|(s, g)| s.fits(g)) {
+        if state.groups.0.len() == self.groups.len() && state.groups.0.iter().zip(&self.groups).all(|(s, g)| s.fits(g))
+        {
             Ok(())
         } else {
             Err(Error::state(
@@ -483,8 +484,25 @@ pub struct TelemetryState {
     n_rows: u64,
     first_age: f64,
     age: f64,
-    /// One in place: most chains need no more, and a machine's memory is then in one piece.
-    groups: SmallVec<[GroupState; 1]>,
+    groups: GroupStates,
+}
+
+/// One in place: most chains need no more, and a machine's memory is then in one piece. Read as a list, which grows as its
+/// elements come and not as its length promises.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Vec<GroupState>", into = "Vec<GroupState>")]
+struct GroupStates(SmallVec<[GroupState; 1]>);
+
+impl From<Vec<GroupState>> for GroupStates {
+    fn from(states: Vec<GroupState>) -> Self {
+        Self(states.into_iter().collect())
+    }
+}
+
+impl From<GroupStates> for Vec<GroupState> {
+    fn from(states: GroupStates) -> Self {
+        states.0.into_vec()
+    }
 }
 
 /// How much of an EWMA is left after the time between two rows: machines that send rows as often share a power.

@@ -45,7 +45,7 @@ use crate::{
     quantity::Timestamp,
     signal::{Continuity, WaveformWindower},
 };
-use shard::{Models, Place, Shard, new_slot};
+use shard::{EVENTS_A_CALL, Models, Place, Shard, new_slot};
 use slot::Slot;
 use std::{
     borrow::Borrow,
@@ -134,7 +134,7 @@ impl<K: Eq + Hash + Clone> Fleet<K> {
             truth,
             truth_report: None,
             input_report: None,
-            events: Vec::new(),
+            events: Vec::with_capacity(EVENTS_A_CALL),
             released: Vec::new(),
         }
     }
@@ -301,7 +301,7 @@ impl<K: Eq + Hash + Clone> Fleet<K> {
         self.slot_mut(asset).map(|slot| &mut slot.memory.state)
     }
 
-    /// What the last call did beside its outcomes, in order of the rows; after a batch, machine by machine in the order of the
+    /// What the last call did beside its outcomes (each event holds a copy of the machine's key), in order of the rows; after a batch, machine by machine in the order of the
     /// rows at which something happened.
     pub fn events(&self) -> &[FleetEvent<K>] {
         &self.events

@@ -70,7 +70,7 @@ pub(super) struct WindowScratch {
 }
 
 /// Room for events that is there from the start: a call that takes one row needs no more.
-const EVENTS_A_CALL: usize = 16;
+pub(super) const EVENTS_A_CALL: usize = 16;
 
 impl<K: Clone + Eq> Shard<K> {
     pub(super) fn new(params: &FleetParams, model: &Pipeline) -> Self {
