@@ -95,6 +95,12 @@ impl<K: Eq + Hash + Clone> Fleet<K> {
         Ok(())
     }
 
+    /// From now on a snapshot must be a whole one: no changes lead from other models to these.
+    pub(super) fn end_marks(&mut self) {
+        self.left.clear();
+        self.left_since = self.call;
+    }
+
     pub(super) fn note_left(&mut self, asset: K) {
         self.left.push_back((self.call, asset));
         if self.left.len() > MAX_LEFT

@@ -268,8 +268,8 @@ impl<K: Eq + Hash + Clone + Serialize + DeserializeOwned> Fleet<K> {
     /// after the snapshot that the mark is of.
     ///
     /// # Errors
-    /// `InvalidInput` where more machines left since than are remembered: a whole snapshot is due. Else as
-    /// [`write_snapshot`](Fleet::write_snapshot).
+    /// `InvalidInput` where more machines left since than are remembered, or the model or that in the shadow is another since:
+    /// a whole snapshot is due. Else as [`write_snapshot`](Fleet::write_snapshot).
     pub fn write_changes(&self, mark: &Mark, to: impl Write) -> Result<Mark> {
         if mark.call < self.left_since || mark.call > self.call {
             return Err(Error::input(

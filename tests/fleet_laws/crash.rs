@@ -28,7 +28,9 @@ fn step(fleet: &mut Fleet<u32>, i: u64) {
     if i % 31 == 17 {
         let _ = fleet.retire(&((i / 31 % 5) as u32));
     }
-    fleet.push(&asset, at(i as i64), &readings(asset, (i / 5) as usize)).unwrap();
+    fleet
+        .push(&asset, at(i as i64), &readings(asset, (i / 5) as usize))
+        .unwrap();
 }
 
 fn restored(folder: &Path, model: Pipeline) -> (SnapshotFolder, Option<Fleet<u32>>) {
@@ -74,7 +76,9 @@ fn a_killed_process_leaves_its_last_snapshot() {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let mut lines = BufReader::new(child.stdout.take().unwrap())
+            .lines()
+            .map_while(Result::ok);
         // A few are killed while they start; the others at work.
         if kill % 16 != 0 {
             assert!(lines.any(|line| line == "ready"), "the process did not start");
@@ -104,7 +108,10 @@ fn a_killed_process_leaves_its_last_snapshot() {
                 steps += 1;
             }
             unacknowledged += 1;
-            assert!(found == snapshot(&straight), "kill {kill}: another fleet than after {acknowledged} or {steps} steps");
+            assert!(
+                found == snapshot(&straight),
+                "kill {kill}: another fleet than after {acknowledged} or {steps} steps"
+            );
         } else {
             acknowledged_last += 1;
         }
@@ -113,5 +120,8 @@ fn a_killed_process_leaves_its_last_snapshot() {
         assert!(names.iter().all(|n| !n.to_string_lossy().starts_with('.')), "{names:?}");
     }
     println!("{KILLS} kills, {steps} steps; {acknowledged_last} at what was told, {unacknowledged} one beyond");
-    assert!(steps > u64::from(KILLS), "{steps} steps: too few to have been killed at work");
+    assert!(
+        steps > u64::from(KILLS),
+        "{steps} steps: too few to have been killed at work"
+    );
 }

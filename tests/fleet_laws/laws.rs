@@ -1,8 +1,8 @@
 //! What must not matter does not: threads, batches, order within the lateness, restarts, glitches of clocks.
 
 use crate::machines::{
-    Fault, MODEL, Outcomes, Reference, Row, adds_up, at, built, encoded, memories, note_released, push, push_all, rows_of,
-    seconds, settings, snapshot, sound_rows, told, turns,
+    Fault, MODEL, Outcomes, Reference, Row, adds_up, at, built, encoded, memories, note_released, push, push_all,
+    rows_of, seconds, settings, snapshot, sound_rows, told, turns,
 };
 use prognos::{
     fleet::{Fleet, FleetEventKind, FleetRow},
@@ -263,12 +263,10 @@ fn a_clock_that_stays_ahead_is_believed() {
     assert_eq!(push(&mut fleet, &ahead(&rows[22])), expected[2]);
     let released: Vec<_> = fleet.released().iter().map(|r| r.outcome.clone()).collect();
     assert_eq!(released, expected[..2]);
-    let told = fleet.events().iter().any(|e| {
-        e.kind
-            == FleetEventKind::ClockForward {
-                from: rows[19].time,
-            }
-    });
+    let told = fleet
+        .events()
+        .iter()
+        .any(|e| e.kind == FleetEventKind::ClockForward { from: rows[19].time });
     assert!(told, "{:?}", fleet.events());
     expected.drain(..3);
     for (row, expected) in rows[23..].iter().zip(&expected) {
@@ -298,7 +296,10 @@ fn a_clock_that_stays_behind_begins_anew() {
         }
         if k == 2 {
             let from = rows[19].time;
-            let told = fleet.events().iter().any(|e| e.kind == FleetEventKind::ClockBack { from });
+            let told = fleet
+                .events()
+                .iter()
+                .any(|e| e.kind == FleetEventKind::ClockBack { from });
             assert!(told, "{:?}", fleet.events());
             // Two rows of its former time waited.
             assert_eq!(fleet.metrics().rows_dropped, 2);
@@ -317,7 +318,9 @@ fn rows_that_wait_are_not_lost_by_other_settings() {
     let mut patient = built(settings().lateness(seconds(5.0)));
     push_all(&mut patient, &rows[..20]);
     assert_eq!(patient.metrics().rows_held, 5);
-    let mut prompt: Fleet<u32> = settings().restore(MODEL.clone(), snapshot(&patient).as_slice()).unwrap();
+    let mut prompt: Fleet<u32> = settings()
+        .restore(MODEL.clone(), snapshot(&patient).as_slice())
+        .unwrap();
     let mut reference = Reference::new(&MODEL);
     let expected: Vec<_> = rows.iter().map(|row| reference.push(row)).collect();
     assert_eq!(push(&mut prompt, &rows[20]), expected[20]);
@@ -359,6 +362,9 @@ fn random_rows_are_of_every_kind() {
     let mut fleet = built(settings());
     push_all(&mut fleet, &rows_of(&turns));
     let m = fleet.metrics();
-    assert!(m.rows_judged > 50 && m.rows_missing > 20 && m.rows_late > 20 && m.rows_duplicate > 20, "{m:?}");
+    assert!(
+        m.rows_judged > 50 && m.rows_missing > 20 && m.rows_late > 20 && m.rows_duplicate > 20,
+        "{m:?}"
+    );
     assert!(m.rows_in_alarm > 0, "{m:?}");
 }

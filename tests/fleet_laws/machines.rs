@@ -144,9 +144,7 @@ pub fn rows_of(turns: &[(u32, Fault)]) -> Vec<Row> {
 
 /// `n` sound rows of each machine, by turns.
 pub fn sound_rows(n_machines: u32, n: usize) -> Vec<Row> {
-    let turns: Vec<_> = (0..n)
-        .flat_map(|_| (0..n_machines).map(|m| (m, Fault::None)))
-        .collect();
+    let turns: Vec<_> = (0..n).flat_map(|_| (0..n_machines).map(|m| (m, Fault::None))).collect();
     rows_of(&turns)
 }
 

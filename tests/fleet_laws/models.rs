@@ -66,7 +66,10 @@ fn a_swap_carries_what_it_can() {
     push_all(&mut swapped, before);
     before.iter().for_each(|row| drop(reference.push(row)));
     let carried = swapped.swap(OTHER_DETECTOR.clone()).unwrap();
-    assert!(carried.features && carried.regressor && carried.alarm && !carried.detector, "{carried:?}");
+    assert!(
+        carried.features && carried.regressor && carried.alarm && !carried.detector,
+        "{carried:?}"
+    );
     // Both detectors are without memory and the alarm saw its last four rows of another detector: after four more it stands
     // as if the new model had judged from the start, and scores and prognoses are the same at once.
     for (i, row) in after.iter().enumerate() {
@@ -83,7 +86,10 @@ fn a_swap_carries_what_it_can() {
     push_all(&mut same, before);
     push_all(&mut straight, before);
     let carried = same.swap(MODEL.clone()).unwrap();
-    assert!(carried.features && carried.regressor && carried.alarm && carried.detector, "{carried:?}");
+    assert!(
+        carried.features && carried.regressor && carried.alarm && carried.detector,
+        "{carried:?}"
+    );
     assert_eq!(push_all(&mut same, after), push_all(&mut straight, after));
 }
 
@@ -169,13 +175,22 @@ fn truths_are_learnt_once() {
     let failed = TruthEnd::Failed { at: at(end) };
     assert!(fleet.learn_truth(&30, failed).unwrap().is_some());
     assert!(fleet.truth_drift().is_some());
-    assert!(fleet.learn_truth(&30, failed).unwrap().is_none(), "its estimates were compared");
-    assert_eq!(fleet.learn_truth(&31, failed).unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert!(
+        fleet.learn_truth(&30, failed).unwrap().is_none(),
+        "its estimates were compared"
+    );
+    assert_eq!(
+        fleet.learn_truth(&31, failed).unwrap_err().kind(),
+        ErrorKind::InvalidInput
+    );
     assert!(fleet.state(&30).is_some());
     // An end before the estimates is an error, which forgets none of them.
     watched(32, &mut fleet);
     let early = TruthEnd::Failed { at: at(-10) };
-    assert_eq!(fleet.learn_truth(&32, early).unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert_eq!(
+        fleet.learn_truth(&32, early).unwrap_err().kind(),
+        ErrorKind::InvalidInput
+    );
     assert!(fleet.learn_truth(&32, failed).unwrap().is_some());
     let plain = built(settings()).learn_truth(&1, failed).unwrap_err();
     assert_eq!(plain.kind(), ErrorKind::InvalidParameter);
@@ -192,7 +207,13 @@ fn a_shift_of_the_inputs_is_told() {
         for mut row in sound_rows(8, 100) {
             row.values[0] += shift;
             push(&mut fleet, &row);
-            told.extend(fleet.events().iter().filter(|e| matches!(e.kind, FleetEventKind::InputDrift(_))).cloned());
+            told.extend(
+                fleet
+                    .events()
+                    .iter()
+                    .filter(|e| matches!(e.kind, FleetEventKind::InputDrift(_)))
+                    .cloned(),
+            );
         }
         let report = fleet.input_drift().unwrap();
         (report.level(), encoded(report), encoded(&told), told.len())
@@ -210,10 +231,21 @@ fn the_ends_of_time_are_rows_like_others() {
     for params in [
         settings(),
         settings().lateness(crate::machines::seconds(5.0)),
-        settings().largest_step(crate::machines::seconds(1e9)).lateness(crate::machines::seconds(1e300)),
+        settings()
+            .largest_step(crate::machines::seconds(1e9))
+            .lateness(crate::machines::seconds(1e300)),
     ] {
         let mut fleet: Fleet<u32> = params.build(WATCHFUL.clone()).unwrap();
-        for nanos in [0, i64::MIN, i64::MAX, i64::MIN, i64::MIN + 1, i64::MIN + 2, i64::MAX - 1, i64::MAX] {
+        for nanos in [
+            0,
+            i64::MIN,
+            i64::MAX,
+            i64::MIN,
+            i64::MIN + 1,
+            i64::MIN + 2,
+            i64::MAX - 1,
+            i64::MAX,
+        ] {
             for key in 0..2 {
                 fleet.push(&key, Timestamp::from_nanos(nanos), &[60.0, 5.0]).unwrap();
             }

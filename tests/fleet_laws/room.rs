@@ -1,8 +1,8 @@
 //! Bounds on machines: who must leave, with what, and how they come back.
 
 use crate::machines::{
-    Fault, MODEL, Reference, Row, adds_up, at, built, encoded, evicted, push, push_all, rows_of, seconds, settings, sound_rows,
-    turns,
+    Fault, MODEL, Reference, Row, adds_up, at, built, encoded, evicted, push, push_all, rows_of, seconds, settings,
+    sound_rows, turns,
 };
 use prognos::{
     ErrorKind,
@@ -179,7 +179,10 @@ fn who_was_never_here_is_not_readmitted() {
         assert!(fleet.state(&1).is_some());
     }
     let mut other: Fleet<u32> = Fleet::new(crate::machines::OTHER_DETECTOR.clone());
-    assert_eq!(other.readmit(0, &remembered).unwrap_err().kind(), ErrorKind::StateMismatch);
+    assert_eq!(
+        other.readmit(0, &remembered).unwrap_err().kind(),
+        ErrorKind::StateMismatch
+    );
     assert!(other.is_empty());
     fleet.readmit(0, &remembered).unwrap();
     assert!(fleet.state(&0).is_some() && fleet.len() == 1);

@@ -3,7 +3,9 @@
 
 use crate::{
     held_bytes::most_held,
-    machines::{MODEL, OTHER_DETECTOR, Row, at, built, memories, push, push_all, readings, settings, snapshot, sound_rows},
+    machines::{
+        MODEL, OTHER_DETECTOR, Row, at, built, memories, push, push_all, readings, settings, snapshot, sound_rows,
+    },
 };
 use prognos::{ErrorKind, Result, fleet::Fleet, pipeline::Pipeline};
 use rand::{Rng, SeedableRng};
@@ -189,8 +191,13 @@ fn blocks_are_bound_to_their_place() {
     refused(&changes, "a whole one expected");
     assert_eq!(apply(&base).unwrap_err().kind(), ErrorKind::Persistence);
     let mut twice = apply(&changes).unwrap();
-    assert_eq!(twice.apply(changes.as_slice()).unwrap_err().kind(), ErrorKind::Persistence);
-    let e = settings().restore::<u32>(OTHER_DETECTOR.clone(), base.as_slice()).unwrap_err();
+    assert_eq!(
+        twice.apply(changes.as_slice()).unwrap_err().kind(),
+        ErrorKind::Persistence
+    );
+    let e = settings()
+        .restore::<u32>(OTHER_DETECTOR.clone(), base.as_slice())
+        .unwrap_err();
     assert_eq!(e.kind(), ErrorKind::StateMismatch);
 }
 
@@ -258,7 +265,10 @@ fn forged_contents_are_refused() {
     refused(&forged(&|p| p.blocks[0].0 = 3), "block of kind");
     refused(&forged(&|p| p.block(END).truncate(7)), "another number of machines");
     refused(&forged(&|p| p.block(END)[0] += 1), "another number of machines");
-    refused(&forged(&|p| p.blocks.insert(1, (LEFT, vec![5]))), "another number of machines");
+    refused(
+        &forged(&|p| p.blocks.insert(1, (LEFT, vec![5]))),
+        "another number of machines",
+    );
     let left = |p: &mut Parts| {
         p.blocks.insert(1, (LEFT, vec![5]));
         p.block(END)[0] += 1;
@@ -301,13 +311,19 @@ fn forged_contents_are_refused() {
 /// A machine's bytes as an eviction gives them may be forged, too.
 #[test]
 fn forged_memories_of_machines_do_not_overflow() {
-    let params = settings().max_assets(1).when_full(prognos::fleet::WhenFull::EvictLongestSilent);
+    let params = settings()
+        .max_assets(1)
+        .when_full(prognos::fleet::WhenFull::EvictLongestSilent);
     let mut fleet = built(params);
     push_all(&mut fleet, &sound_rows(2, 1));
     let (_, remembered) = crate::machines::evicted(fleet.events()).remove(0);
     for name in ["rows", "charged"] {
         let forged = with_number(&remembered, name, u64::MAX);
-        assert_eq!(fleet.readmit(5, &forged).unwrap_err().kind(), ErrorKind::Persistence, "{name}");
+        assert_eq!(
+            fleet.readmit(5, &forged).unwrap_err().kind(),
+            ErrorKind::Persistence,
+            "{name}"
+        );
     }
     // Any altered byte is refused, or taken for a machine that can be stepped and written.
     let mut rng = Xoshiro256Plus::seed_from_u64(8);
@@ -332,12 +348,18 @@ fn forged_memories_of_machines_do_not_overflow() {
 fn changes_keep_to_the_bound_on_machines() {
     let mut fleet = built(settings());
     push_all(&mut fleet, &sound_rows(3, 2));
-    let mut bounded: Fleet<u32> = settings().max_assets(3).restore(MODEL.clone(), snapshot(&fleet).as_slice()).unwrap();
+    let mut bounded: Fleet<u32> = settings()
+        .max_assets(3)
+        .restore(MODEL.clone(), snapshot(&fleet).as_slice())
+        .unwrap();
     let mark = fleet.write_snapshot(std::io::sink()).unwrap();
     fleet.push(&7, at(0), &readings(7, 0)).unwrap();
     let mut changes = Vec::new();
     fleet.write_changes(&mark, &mut changes).unwrap();
-    assert_eq!(bounded.apply(changes.as_slice()).unwrap_err().kind(), ErrorKind::InvalidParameter);
+    assert_eq!(
+        bounded.apply(changes.as_slice()).unwrap_err().kind(),
+        ErrorKind::InvalidParameter
+    );
     assert_eq!(bounded.len(), 3);
     // One leaves and one comes: there is room.
     fleet.retire(&0).unwrap();
@@ -358,7 +380,9 @@ fn golden_rows(from: usize, to: usize) -> Vec<Row> {
         time: at(i as i64),
         values: readings(asset, i).to_vec(),
     };
-    (from..to).flat_map(|i| (0..3).map(move |asset| row(i, asset))).collect()
+    (from..to)
+        .flat_map(|i| (0..3).map(move |asset| row(i, asset)))
+        .collect()
 }
 
 /// Score and remaining life of each row, by machine and instant.
