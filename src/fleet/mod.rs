@@ -331,10 +331,14 @@ impl<K: Eq + Hash + Clone> Fleet<K> {
         K: Borrow<Q>,
     {
         self.begin();
-        let model = self.model.clone();
+        let (model, shadow) = (self.model.clone(), self.shadow.clone());
         if let Some(slot) = self.slot_mut(asset) {
             let key = slot.key.clone();
-            for event in model.no_row(&mut slot.memory.state, time)? {
+            let events = model.no_row(&mut slot.memory.state, time)?;
+            if let (Some(model), Some(state)) = (shadow, &mut slot.memory.shadow) {
+                model.no_row(state, time)?;
+            }
+            for event in events {
                 self.tell(Some(key.clone()), time, FleetEventKind::Alarm(event));
             }
         }
@@ -356,7 +360,9 @@ impl<K: Eq + Hash + Clone> Fleet<K> {
             shadow: self.shadow.as_deref(),
             call: self.call,
         };
-        let watches = self.model.alarm_policy().watches_sensors();
+        let watches = |model: &&Pipeline| model.alarm_policy().watches_sensors();
+        let (current, in_shadow) = (Some(models.current).filter(watches), models.shadow.filter(watches));
+        let is_silent = |state: &PipelineState| state.last_time().is_none_or(|last| last < now);
         for shard in &mut self.shards {
             shard.begin();
             let (slots, _, mut parts) = shard.parts();
@@ -364,7 +370,9 @@ impl<K: Eq + Hash + Clone> Fleet<K> {
                 .iter_mut()
                 .filter(|slot| {
                     let waits = slot.memory.inbox.as_ref().is_some_and(|inbox| !inbox.is_idle());
-                    waits || (watches && slot.memory.last_time().is_none_or(|last| last < now))
+                    let is_watched = current.is_some() && is_silent(&slot.memory.state);
+                    let is_tried = in_shadow.is_some() && slot.memory.shadow.as_deref().is_some_and(is_silent);
+                    waits || is_watched || is_tried
                 })
                 .collect();
             due.sort_by_key(|slot| slot.memory.number);
@@ -372,10 +380,16 @@ impl<K: Eq + Hash + Clone> Fleet<K> {
                 slot.changed = models.call;
                 let mut serve = || -> Result<()> {
                     parts.release(models, slot, Some(now), None)?;
-                    if watches && slot.memory.last_time().is_none_or(|last| last < now) {
-                        for event in models.current.no_row(&mut slot.memory.state, now)? {
+                    if let Some(model) = current.filter(|_| is_silent(&slot.memory.state)) {
+                        for event in model.no_row(&mut slot.memory.state, now)? {
                             parts.tell(&slot.key, now, FleetEventKind::Alarm(event));
                         }
+                    }
+                    // What its alarm tells is nobody's, but it must know once it is promoted.
+                    if let (Some(model), Some(state)) = (in_shadow, &mut slot.memory.shadow)
+                        && is_silent(state)
+                    {
+                        model.no_row(state, now)?;
                     }
                     Ok(())
                 };
