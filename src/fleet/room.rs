@@ -45,7 +45,7 @@ impl<K: Eq + Hash + Clone> Fleet<K> {
         let n = (self.n_assets / LEAVING_AT_ONCE).max(1);
         let mut by_silence: Vec<(Option<Timestamp>, u64, K)> = self
             .slots()
-            .map(|slot| (slot.memory.last_time(), slot.memory.number, slot.key.clone()))
+            .map(|slot| (slot.memory.last_heard(), slot.memory.number, slot.key.clone()))
             .collect();
         by_silence.sort_by_key(|(last, number, _)| (*last, *number));
         for (_, _, key) in by_silence.into_iter().take(n) {

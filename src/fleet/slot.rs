@@ -112,6 +112,12 @@ impl Memory {
         Ok(count.0)
     }
 
+    /// When it was last heard of: rows that wait count.
+    pub(super) fn last_heard(&self) -> Option<Timestamp> {
+        let waiting = self.inbox.as_ref().and_then(|inbox| inbox.newest());
+        self.last_time().max(waiting)
+    }
+
     /// The last instant it is known to have had.
     pub(super) fn last_time(&self) -> Option<Timestamp> {
         self.state.last_time()
