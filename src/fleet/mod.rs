@@ -445,9 +445,8 @@ impl<K: Eq + Hash + Clone> Fleet<K> {
     {
         let (hash, at) = self.place(asset);
         let mut has_room = true;
-        if self.is_bounded() && self.slot(asset).is_none() {
-            // A row that cannot be taken must not cost another machine its place.
-            FeatureView::new(self.model.schema(), values)?;
+        // A row that cannot be taken, or makes no machine known, must not cost another its place.
+        if self.is_bounded() && self.slot(asset).is_none() && self.needs_room(at, time, values) {
             has_room = self.make_room(time);
             if !has_room {
                 self.tell(Some(asset.to_owned()), time, FleetEventKind::Refused);
@@ -596,7 +595,7 @@ impl<K: Eq + Hash + Clone> Fleet<K> {
         all.assets = self.n_assets as u64;
         all.remembered_bytes = self.shards.iter().map(|shard| shard.charged).sum();
         let held = |slot: &Slot<K>| slot.memory.inbox.as_ref().map_or(0, |inbox| inbox.n_held());
-        if self.params.lateness_ns > 0 || self.params.largest_step_ns.is_some() {
+        if self.params.rows_may_wait() {
             all.rows_held = self.slots().map(held).sum::<usize>() as u64;
         }
         all

@@ -6,6 +6,8 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
+    features::FeatureView,
+    model::{Assessment, OnlineModel},
     quantity::Timestamp,
 };
 use std::hash::Hash;
@@ -39,6 +41,24 @@ impl<K: Eq + Hash + Clone> Fleet<K> {
                 !self.is_full()
             }
         }
+    }
+
+    /// Whether an unknown machine's row would make it known: one that is malformed does not, nor one that cannot be used, unless
+    /// it waits first. The latter is found out only where another machine would have to leave.
+    pub(super) fn needs_room(&mut self, shard: usize, time: Timestamp, values: &[f64]) -> bool {
+        let Ok(x) = FeatureView::new(self.model.schema(), values) else {
+            return false;
+        };
+        if self.params.when_full == WhenFull::Refuse || self.params.rows_may_wait() || !self.is_full() {
+            return true;
+        }
+        let Some(shard) = self.shards.get_mut(shard) else {
+            return true;
+        };
+        let outcome = self
+            .model
+            .step_with(&mut self.model.new_state(), x.at(time), &mut shard.scratch);
+        !matches!(outcome, Ok(Assessment::Unusable(_)))
     }
 
     fn evict(&mut self, time: Timestamp) {

@@ -249,7 +249,8 @@ impl<K: Clone> Parts<'_, K> {
     fn take(&mut self, models: Models<'_>, slot: &mut Slot<K>, x: FeatureView<'_>) -> Result<Assessment<Decision>> {
         slot.changed = models.call;
         let params = models.params;
-        if params.lateness_ns == 0 && params.largest_step_ns.is_none() {
+        let waits = |slot: &Slot<K>| slot.memory.inbox.as_ref().is_some_and(|inbox| !inbox.is_idle());
+        if !params.rows_may_wait() && !waits(slot) {
             return self.judge(models, slot, x);
         }
         let Some(time) = x.time() else {
