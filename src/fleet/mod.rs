@@ -198,7 +198,7 @@ impl<K: Eq + Hash + Clone> Fleet<K> {
         let (hash, shard) = self.place(&slot.key);
         let hasher = &self.hasher;
         if let Some(shard) = self.shards.get_mut(shard) {
-            shard.charged += slot.memory.charged;
+            shard.charged = shard.charged.saturating_add(slot.memory.charged);
             shard
                 .slots
                 .insert_unique(hash, Box::new(slot), |slot| hasher.hash_one(&slot.key));
@@ -241,7 +241,10 @@ impl<K: Eq + Hash + Clone> Fleet<K> {
         if !self.make_room(born) {
             return Err(Error::input("fleet", "room for another machine", "none"));
         }
-        let slot = new_slot(self.models(), self.number, asset.clone(), Some(born));
+        let mut slot = new_slot(self.models(), self.number, asset.clone(), Some(born));
+        if self.params.memory_budget.is_some() {
+            slot.memory.charge()?;
+        }
         self.number += 1;
         self.settle(slot);
         let (_, shard) = self.place(&asset);
@@ -561,6 +564,13 @@ impl<K: Eq + Hash + Clone> Fleet<K> {
             Ok(())
         });
         slot.memory.windower = Some(windower);
+        if is_new {
+            // Counted where it is settled, if it is.
+            *parts.charged = (*parts.charged).saturating_sub(slot.memory.charged);
+            if models.params.memory_budget.is_some() {
+                slot.memory.charge()?;
+            }
+        }
         let continuity = match pushed {
             Ok(pushed) => pushed.continuity,
             Err(e) => {

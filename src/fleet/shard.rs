@@ -163,6 +163,11 @@ impl<K: Clone + Eq> Shard<K> {
             parts.events.truncate(before);
             return Ok(outcome);
         }
+        // Of rows that wait, none has been counted yet.
+        if models.params.memory_budget.is_some() && slot.memory.charged == 0 {
+            slot.memory.charge()?;
+            *parts.charged = (*parts.charged).saturating_add(slot.memory.charged);
+        }
         parts.metrics.admitted += 1;
         parts.metrics.events += 1;
         let event = FleetEvent {
@@ -237,7 +242,7 @@ pub(super) struct Parts<'a, K> {
     pub(super) metrics: &'a mut FleetMetrics,
     inputs: &'a mut Option<InputMonitor>,
     difference: &'a mut ShadowFigures,
-    charged: &'a mut u64,
+    pub(super) charged: &'a mut u64,
 }
 
 impl<K: Clone> Parts<'_, K> {
@@ -406,9 +411,8 @@ impl<K: Clone> Parts<'_, K> {
         }
         memory.rows += 1;
         if models.params.memory_budget.is_some() && memory.rows.is_power_of_two() {
-            let now = memory.n_bytes()?;
-            *self.charged = (*self.charged).saturating_add(now).saturating_sub(memory.charged);
-            memory.charged = now;
+            let before = memory.charge()?;
+            *self.charged = (*self.charged).saturating_add(memory.charged).saturating_sub(before);
         }
         if let (Some(monitor), Some((_, stride)), Some(reference)) =
             (&mut *self.inputs, &models.params.inputs, models.current.inputs())

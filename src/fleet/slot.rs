@@ -104,8 +104,14 @@ impl Memory {
         Ok(())
     }
 
+    /// Counts its bytes anew; gives those it was counted with before.
+    pub(super) fn charge(&mut self) -> Result<u64> {
+        let now = self.n_bytes()?;
+        Ok(std::mem::replace(&mut self.charged, now))
+    }
+
     /// Bytes it takes in a snapshot.
-    pub(super) fn n_bytes(&self) -> Result<u64> {
+    fn n_bytes(&self) -> Result<u64> {
         let mut count = Count(0);
         rmp_serde::encode::write_named(&mut count, self)
             .map_err(|e| Error::persistence(format!("cannot encode: {e}")).with_source(e))?;
