@@ -13,6 +13,11 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
+/// The highest count that is read from a file: of rows, calls or machines. No fleet gets there, and none overflows from there.
+pub(super) const MAX_COUNT: u64 = 1 << 48;
+/// The bytes a machine may be said to be counted with; a block of a snapshot is shorter.
+const MAX_CHARGED: u64 = 1 << 30;
+
 /// One machine.
 #[derive(Clone, Debug)]
 pub(super) struct Slot<K> {
@@ -74,6 +79,9 @@ impl Memory {
     }
 
     pub(super) fn check(&self, model: &Pipeline, shadow: Option<&Pipeline>) -> Result<()> {
+        if self.rows > MAX_COUNT || self.number > MAX_COUNT || self.charged > MAX_CHARGED {
+            return Err(Error::persistence("counts of a machine: expected smaller ones"));
+        }
         model.expect_state(&self.state)?;
         match (&self.shadow, shadow) {
             (Some(state), Some(model)) => model.expect_state(state)?,

@@ -17,7 +17,7 @@
 
 use super::{
     Fleet, FleetParams,
-    slot::{Memory, Slot},
+    slot::{MAX_COUNT, Memory, Slot},
 };
 use crate::{
     envelope::{self, Fingerprint},
@@ -188,7 +188,13 @@ impl<R: Read> Reader<R> {
                 "version 1..={SNAPSHOT_VERSION} expected, got {version}"
             )));
         }
-        let header = envelope::decode(&header).map_err(|e| e.context("header of a snapshot"))?;
+        let header: Header = envelope::decode(&header).map_err(|e| e.context("header of a snapshot"))?;
+        if header.call > MAX_COUNT || header.number > MAX_COUNT {
+            return Err(broken(format!(
+                "counts of at most {MAX_COUNT} expected, got {} and {}",
+                header.call, header.number
+            )));
+        }
         Ok(Self { from, digest, header })
     }
 
