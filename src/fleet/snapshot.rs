@@ -28,6 +28,7 @@ use crate::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 use std::{
+    collections::HashSet,
     hash::Hash,
     io::{Read, Write},
     sync::Arc,
@@ -322,7 +323,7 @@ impl<K: Eq + Hash + Clone + Serialize + DeserializeOwned> Fleet<K> {
     ///
     /// # Errors
     /// `Persistence` for bytes that are truncated, altered, of a later version or not the next changes; `StateMismatch` for
-    /// those of another model; `Io` where `from` fails.
+    /// those of another model; `InvalidParameter` for more machines than the settings allow; `Io` where `from` fails.
     pub fn apply(&mut self, from: impl Read) -> Result<()> {
         let base = self.restored.filter(|mark| mark.call == self.call);
         let Some(base) = base else {
@@ -337,6 +338,15 @@ impl<K: Eq + Hash + Clone + Serialize + DeserializeOwned> Fleet<K> {
             return Err(broken("changes that follow what was restored expected, got others"));
         }
         let changes = self.read(reader)?;
+        if let Some(n) = self.params.max_assets {
+            let gone: HashSet<&K> = changes.left.iter().filter(|key| self.slot(*key).is_some()).collect();
+            let is_new = |key: &&K| gone.contains(key) || self.slot(*key).is_none();
+            let new: HashSet<&K> = changes.machines.iter().map(|slot| &slot.key).filter(is_new).collect();
+            let after = self.n_assets - gone.len() + new.len();
+            if after > n {
+                return Err(Error::parameter("max_assets", format!("room for {after} machines"), n));
+            }
+        }
         for key in &changes.left {
             self.take_out(key);
         }
