@@ -389,10 +389,14 @@ impl<K: Eq + Hash + Clone + Serialize + DeserializeOwned> Fleet<K> {
         loop {
             match reader.block(&mut payload)? {
                 MACHINES => {
-                    entries += each_entry(&payload, |(key, memory): (K, Memory)| {
+                    entries += each_entry(&payload, |(key, mut memory): (K, Memory)| {
                         memory.check(&self.model, self.shadow.as_deref())?;
                         if memory.number >= reader.header.number {
                             return Err(broken("a machine's number beyond the last"));
+                        }
+                        // Written under settings without a budget.
+                        if self.params.memory_budget.is_some() && memory.charged == 0 {
+                            memory.charge()?;
                         }
                         machines.push(Slot {
                             key,
