@@ -1,7 +1,7 @@
 //! What must not matter does not: threads, batches, order within the lateness, restarts, glitches of clocks.
 
 use crate::machines::{
-    Fault, MODEL, Outcomes, Reference, Row, adds_up, at, built, encoded, memories, note_released, push, push_all,
+    Fault, MODEL, Outcomes, Reference, Row, adds_up, at, built, encoded, late, memories, note_released, push, push_all,
     rows_of, seconds, settings, snapshot, sound_rows, told, turns,
 };
 use prognos::{
@@ -124,7 +124,7 @@ proptest! {
         max_assets in prop_oneof![Just(None), Just(Some(3))],
         others in proptest::collection::vec((0usize..250, 0u32..5), 0..30),
     ) {
-        let mut params = settings().lateness(seconds(lateness)).shards(3);
+        let mut params = late(settings(), lateness).shards(3);
         if let Some(step) = step {
             params = params.largest_step(seconds(step));
         }
@@ -173,7 +173,7 @@ proptest! {
     ) {
         let rows = rows_of(&turns);
         let (before, after) = rows.split_at((split * rows.len() as f64) as usize);
-        let params = || settings().lateness(seconds(lateness)).largest_step(seconds(40.0));
+        let params = || late(settings(), lateness).largest_step(seconds(40.0));
         let mut straight = built(params());
         push_all(&mut straight, before);
         let written = snapshot(&straight);
@@ -334,7 +334,7 @@ fn rows_that_wait_are_not_lost_by_other_settings() {
 #[test]
 fn late_and_repeated_rows_are_told_apart() {
     for lateness in [0.0, 2.0] {
-        let mut fleet = built(settings().lateness(seconds(lateness)));
+        let mut fleet = built(late(settings(), lateness));
         push_all(&mut fleet, &sound_rows(1, 10));
         let row = &sound_rows(1, 1)[0];
         let last = 9 - lateness as i64;
@@ -354,9 +354,9 @@ fn random_rows_are_of_every_kind() {
     let all = [
         Fault::None,
         Fault::Missing(0),
-        Fault::AllMissing,
         Fault::Repeated,
-        Fault::Late(3),
+        Fault::AllMissing,
+        Fault::Late(4),
     ];
     let turns: Vec<_> = (0..50).flat_map(|_| all.map(|fault| (0, fault))).collect();
     let mut fleet = built(settings());

@@ -75,6 +75,15 @@ pub fn seconds(s: f64) -> Seconds {
     Seconds::new(s).unwrap()
 }
 
+/// Settings that allow for rows so late, or for none.
+pub fn late(params: FleetParams, lateness_s: f64) -> FleetParams {
+    if lateness_s > 0.0 {
+        params.lateness(seconds(lateness_s))
+    } else {
+        params
+    }
+}
+
 pub fn at(s: i64) -> Timestamp {
     Timestamp::from_secs(s)
 }

@@ -56,6 +56,28 @@ proptest! {
     }
 }
 
+/// That no row came is told to both models: the one that is taken back has missed nothing.
+#[test]
+fn a_trial_hears_of_silence() {
+    let mut trial: Fleet<u32> = Fleet::new(WATCHFUL.clone());
+    let mut without: Fleet<u32> = Fleet::new(WATCHFUL.clone());
+    trial.shadow(OTHER_DETECTOR.clone()).unwrap();
+    for fleet in [&mut trial, &mut without] {
+        push_all(fleet, &sound_rows(2, 10));
+    }
+    trial.promote().unwrap();
+    for fleet in [&mut trial, &mut without] {
+        fleet.no_row(&0, at(11)).unwrap();
+        fleet.no_row(&0, at(20)).unwrap();
+        fleet.advance(at(30)).unwrap();
+    }
+    trial.promote().unwrap();
+    assert_eq!(memories(&trial), memories(&without));
+    for key in 0..2 {
+        assert!(trial.state(&key).unwrap().alarm().sensor_lost_since().is_some());
+    }
+}
+
 /// The same chain with another detector takes over what is remembered of features and regressor.
 #[test]
 fn a_swap_carries_what_it_can() {

@@ -1,8 +1,9 @@
 //! Bounds on machines: who must leave, with what, and how they come back.
 
+use crate::chains;
 use crate::machines::{
-    Fault, MODEL, Reference, Row, adds_up, at, built, encoded, evicted, push, push_all, rows_of, seconds, settings,
-    sound_rows, turns,
+    Fault, MODEL, Reference, Row, adds_up, at, built, encoded, evicted, late, push, push_all, rows_of, seconds,
+    settings, sound_rows, turns,
 };
 use prognos::{
     ErrorKind,
@@ -134,7 +135,7 @@ fn a_budget_bounds_the_machines() {
         (10.0, &by_rows as Admit<'_>),
         (0.0, &by_commission as Admit<'_>),
     ] {
-        let mut fleet = built(settings().lateness(seconds(lateness)).memory_budget(BUDGET));
+        let mut fleet = built(late(settings(), lateness).memory_budget(BUDGET));
         (0..1_000).for_each(|key| admit(&mut fleet, key));
         let m = fleet.metrics();
         // A machine of these takes 200 to 2,000 bytes.
@@ -147,6 +148,21 @@ fn a_budget_bounds_the_machines() {
         (2_000..2_020).for_each(|key| admit(&mut fleet, key));
         assert_eq!(fleet.len(), n);
     }
+}
+
+/// Machines restored from a fleet without a budget are counted, too.
+#[test]
+fn a_budget_counts_who_was_restored() {
+    let mut fleet = built(settings());
+    push_all(&mut fleet, &sound_rows(5, 7));
+    let bytes = crate::machines::snapshot(&fleet);
+    let bounded = settings()
+        .memory_budget(1_000)
+        .restore::<u32>(MODEL.clone(), bytes.as_slice());
+    let mut bounded = bounded.unwrap();
+    assert!(bounded.metrics().remembered_bytes > 1_000);
+    let outcome = bounded.push(&9, at(0), &[60.0, 5.0]).unwrap();
+    assert_eq!(outcome, Assessment::Unusable(UnusableReason::FleetFull));
 }
 
 /// The same rows lead to the same machines, on any number of shards.
@@ -186,4 +202,29 @@ fn who_was_never_here_is_not_readmitted() {
     assert!(other.is_empty());
     fleet.readmit(0, &remembered).unwrap();
     assert!(fleet.state(&0).is_some() && fleet.len() == 1);
+}
+
+/// Machines of waveforms are counted once, whether their first samples fill a window, do not, or are refused.
+#[test]
+fn waveforms_are_counted_once() {
+    let model = chains::vibration().fit(&chains::bearings(6)).unwrap();
+    let mut fleet: Fleet<u32> = settings().memory_budget(1 << 20).build(model).unwrap();
+    let [a, b] = chains::vibration_window(0, 3, 40);
+    let mut per_machine = Vec::new();
+    for (key, n) in [(0, 64), (1, 10), (2, 64)] {
+        let mut decided = 0;
+        fleet
+            .push_samples(&key, at(0), &[&a[..n], &b[..n]], |_, _| decided += 1)
+            .unwrap();
+        assert_eq!(decided, n / 64);
+        per_machine.push(fleet.metrics().remembered_bytes);
+    }
+    assert!(fleet.push_samples(&3, at(0), &[&a[..5], &b[..6]], |_, _| {}).is_err());
+    assert_eq!(per_machine[2], fleet.metrics().remembered_bytes);
+    assert!(per_machine[0] > 0 && per_machine[1] > per_machine[0]);
+    assert_eq!(per_machine[2], per_machine[0] + per_machine[1]);
+    for key in 0..3 {
+        assert!(fleet.retire(&key).is_some());
+    }
+    assert_eq!(fleet.metrics().remembered_bytes, 0);
 }

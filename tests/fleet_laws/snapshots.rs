@@ -303,7 +303,7 @@ fn forged_contents_are_refused() {
                     *machines = with_number(machines, name, value);
                 }
             });
-            refused(&bytes, "snapshot: ");
+            refused(&bytes, "counts");
         }
     }
 }
