@@ -37,7 +37,7 @@ fn in_batches(fleet: &mut Fleet<u32>, rows: &[Row], n: usize) -> Vec<Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(32))]
+    #![proptest_config(ProptestConfig::with_cases(48))]
 
     /// A map of machines, on any number of shards, row by row or in batches.
     #[test]
@@ -53,7 +53,7 @@ proptest! {
         }
         prop_assert_eq!(snapshot(&one), snapshot(&seven));
         let mut again = built(settings());
-        let outcomes: Vec<_> = push_all(&mut again, &rows).iter().map(|o| encoded(o)).collect();
+        let outcomes: Vec<_> = push_all(&mut again, &rows).iter().map(encoded).collect();
         prop_assert_eq!(&outcomes, &expected);
         let of_reference = reference.states.iter().map(|(key, state)| (*key, encoded(state))).collect();
         prop_assert_eq!(&memories(&one), &of_reference);
@@ -95,6 +95,49 @@ proptest! {
         prop_assert_eq!(fleet.metrics().rows_held, 0);
         adds_up(&fleet);
         prop_assert_eq!(outcomes, expected);
+    }
+
+    /// Rows of batches wait as rows one by one do, with glitches of clocks among them.
+    #[test]
+    fn batches_wait_like_rows(
+        turns in turns(5, 1..200, true),
+        batch in 1usize..60,
+        glitches in proptest::collection::vec((0usize..200, -3i64..3), 0..20),
+    ) {
+        let mut rows = rows_of(&turns);
+        for (i, days) in glitches {
+            if let Some(row) = rows.get_mut(i) {
+                row.time = Timestamp::from_nanos(row.time.nanos() + days * 86_400_000_000_000);
+            }
+        }
+        let params = || settings().lateness(seconds(2.0)).largest_step(seconds(60.0));
+        let [mut by_row, mut one, mut five] = [1, 1, 5].map(|n| built(params().shards(n)));
+        let sorted = |fleet: &Fleet<u32>| {
+            let mut released: Vec<_> =
+                fleet.released().iter().map(|r| (r.asset, r.time, encoded(&r.outcome))).collect();
+            // Those of a machine are in their order already.
+            released.sort_by_key(|r| r.0);
+            let mut events: Vec<_> = fleet.events().iter().map(|e| (e.asset, encoded(e))).collect();
+            events.sort_by_key(|e| e.0);
+            (released, events)
+        };
+        for part in rows.chunks(batch) {
+            let expected: Vec<_> = by_row
+                .push_rows(part.iter().map(|row| (&row.asset, row.time, row.values.as_slice())))
+                .into_iter()
+                .map(|outcome| encoded(&outcome.unwrap()))
+                .collect();
+            let told = sorted(&by_row);
+            for fleet in [&mut one, &mut five] {
+                prop_assert_eq!(&in_batches(fleet, part, batch), &expected);
+                prop_assert_eq!(&sorted(fleet), &told);
+                adds_up(fleet);
+            }
+        }
+        prop_assert_eq!(snapshot(&one), snapshot(&five));
+        prop_assert_eq!(memories(&one), memories(&by_row));
+        prop_assert_eq!(one.metrics(), five.metrics());
+        prop_assert_eq!(one.metrics(), by_row.metrics());
     }
 
     /// However few may wait, rows that come in order are judged in order; and none waits beyond the bound.

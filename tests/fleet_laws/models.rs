@@ -14,7 +14,7 @@ use prognos::{
 use proptest::prelude::*;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(16))]
+    #![proptest_config(ProptestConfig::with_cases(48))]
 
     /// A trial changes nothing of what the current model says; promoted, the other says what it would have said all along, and
     /// so does the first once it is taken back.
