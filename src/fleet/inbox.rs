@@ -79,6 +79,11 @@ pub(super) enum Received {
 }
 
 impl Inbox {
+    /// The latest believed instant.
+    pub(super) fn newest(&self) -> Option<Timestamp> {
+        self.newest
+    }
+
     /// The rows that wait.
     pub(super) fn n_held(&self) -> usize {
         self.held.len() + self.suspects.len()

@@ -65,7 +65,7 @@ impl LatencyHistogram {
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident, $help:literal;)*) => {
         /// What a fleet has done since it was made or restored. Rows are counted once each: all rows taken are either judged, in
-        /// warm-up, without prognosis, unusable, refused, dropped, or held back still.
+        /// warm-up, without prognosis, unusable, refused, dropped, or held back still, here or by a machine that was evicted.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
         #[non_exhaustive]
         pub struct FleetMetrics {

@@ -198,7 +198,7 @@ impl<K: Eq + Hash + Clone> Fleet<K> {
         let (hash, shard) = self.place(&slot.key);
         let hasher = &self.hasher;
         if let Some(shard) = self.shards.get_mut(shard) {
-            shard.charged += slot.memory.charged;
+            shard.charged = shard.charged.saturating_add(slot.memory.charged);
             shard
                 .slots
                 .insert_unique(hash, Box::new(slot), |slot| hasher.hash_one(&slot.key));
@@ -241,7 +241,10 @@ impl<K: Eq + Hash + Clone> Fleet<K> {
         if !self.make_room(born) {
             return Err(Error::input("fleet", "room for another machine", "none"));
         }
-        let slot = new_slot(self.models(), self.number, asset.clone(), Some(born));
+        let mut slot = new_slot(self.models(), self.number, asset.clone(), Some(born));
+        if self.params.memory_budget.is_some() {
+            slot.memory.charge()?;
+        }
         self.number += 1;
         self.settle(slot);
         let (_, shard) = self.place(&asset);
@@ -331,10 +334,14 @@ impl<K: Eq + Hash + Clone> Fleet<K> {
         K: Borrow<Q>,
     {
         self.begin();
-        let model = self.model.clone();
+        let (model, shadow) = (self.model.clone(), self.shadow.clone());
         if let Some(slot) = self.slot_mut(asset) {
             let key = slot.key.clone();
-            for event in model.no_row(&mut slot.memory.state, time)? {
+            let events = model.no_row(&mut slot.memory.state, time)?;
+            if let (Some(model), Some(state)) = (shadow, &mut slot.memory.shadow) {
+                model.no_row(state, time)?;
+            }
+            for event in events {
                 self.tell(Some(key.clone()), time, FleetEventKind::Alarm(event));
             }
         }
@@ -356,7 +363,9 @@ impl<K: Eq + Hash + Clone> Fleet<K> {
             shadow: self.shadow.as_deref(),
             call: self.call,
         };
-        let watches = self.model.alarm_policy().watches_sensors();
+        let watches = |model: &&Pipeline| model.alarm_policy().watches_sensors();
+        let (current, in_shadow) = (Some(models.current).filter(watches), models.shadow.filter(watches));
+        let is_silent = |state: &PipelineState| state.last_time().is_none_or(|last| last < now);
         for shard in &mut self.shards {
             shard.begin();
             let (slots, _, mut parts) = shard.parts();
@@ -364,7 +373,9 @@ impl<K: Eq + Hash + Clone> Fleet<K> {
                 .iter_mut()
                 .filter(|slot| {
                     let waits = slot.memory.inbox.as_ref().is_some_and(|inbox| !inbox.is_idle());
-                    waits || (watches && slot.memory.last_time().is_none_or(|last| last < now))
+                    let is_watched = current.is_some() && is_silent(&slot.memory.state);
+                    let is_tried = in_shadow.is_some() && slot.memory.shadow.as_deref().is_some_and(is_silent);
+                    waits || is_watched || is_tried
                 })
                 .collect();
             due.sort_by_key(|slot| slot.memory.number);
@@ -372,10 +383,16 @@ impl<K: Eq + Hash + Clone> Fleet<K> {
                 slot.changed = models.call;
                 let mut serve = || -> Result<()> {
                     parts.release(models, slot, Some(now), None)?;
-                    if watches && slot.memory.last_time().is_none_or(|last| last < now) {
-                        for event in models.current.no_row(&mut slot.memory.state, now)? {
+                    if let Some(model) = current.filter(|_| is_silent(&slot.memory.state)) {
+                        for event in model.no_row(&mut slot.memory.state, now)? {
                             parts.tell(&slot.key, now, FleetEventKind::Alarm(event));
                         }
+                    }
+                    // What its alarm tells is nobody's, but it must know once it is promoted.
+                    if let (Some(model), Some(state)) = (in_shadow, &mut slot.memory.shadow)
+                        && is_silent(state)
+                    {
+                        model.no_row(state, now)?;
                     }
                     Ok(())
                 };
@@ -431,9 +448,8 @@ impl<K: Eq + Hash + Clone> Fleet<K> {
     {
         let (hash, at) = self.place(asset);
         let mut has_room = true;
-        if self.is_bounded() && self.slot(asset).is_none() {
-            // A row that cannot be taken must not cost another machine its place.
-            FeatureView::new(self.model.schema(), values)?;
+        // A row that cannot be taken, or makes no machine known, must not cost another its place.
+        if self.is_bounded() && self.slot(asset).is_none() && self.needs_room(at, time, values) {
             has_room = self.make_room(time);
             if !has_room {
                 self.tell(Some(asset.to_owned()), time, FleetEventKind::Refused);
@@ -548,6 +564,13 @@ impl<K: Eq + Hash + Clone> Fleet<K> {
             Ok(())
         });
         slot.memory.windower = Some(windower);
+        if is_new {
+            // Counted where it is settled, if it is.
+            *parts.charged = (*parts.charged).saturating_sub(slot.memory.charged);
+            if models.params.memory_budget.is_some() {
+                slot.memory.charge()?;
+            }
+        }
         let continuity = match pushed {
             Ok(pushed) => pushed.continuity,
             Err(e) => {
@@ -582,7 +605,7 @@ impl<K: Eq + Hash + Clone> Fleet<K> {
         all.assets = self.n_assets as u64;
         all.remembered_bytes = self.shards.iter().map(|shard| shard.charged).sum();
         let held = |slot: &Slot<K>| slot.memory.inbox.as_ref().map_or(0, |inbox| inbox.n_held());
-        if self.params.lateness_ns > 0 || self.params.largest_step_ns.is_some() {
+        if self.params.rows_may_wait() {
             all.rows_held = self.slots().map(held).sum::<usize>() as u64;
         }
         all

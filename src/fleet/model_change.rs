@@ -26,6 +26,7 @@ impl<K: Eq + Hash + Clone> Fleet<K> {
         let step = model.succeeding(&self.model)?;
         let states = self.successors(&model, &step)?;
         self.begin();
+        self.end_marks();
         for (shard, states) in self.shards.iter_mut().zip(states) {
             for (slot, state) in shard.slots.iter_mut().zip(states) {
                 slot.memory.state = state;
@@ -87,6 +88,7 @@ impl<K: Eq + Hash + Clone> Fleet<K> {
         let step = model.succeeding(&self.model)?;
         let states = self.successors(&model, &step)?;
         self.begin();
+        self.end_marks();
         for (shard, states) in self.shards.iter_mut().zip(states) {
             for (slot, state) in shard.slots.iter_mut().zip(states) {
                 slot.memory.shadow = Some(Box::new(state));
@@ -129,6 +131,7 @@ impl<K: Eq + Hash + Clone> Fleet<K> {
         #[cfg(feature = "tracing")]
         let _span = tracing::info_span!("prognos.promote", model = %new.fingerprint()).entered();
         self.begin();
+        self.end_marks();
         for slot in self.shards.iter_mut().flat_map(|shard| &mut shard.slots) {
             slot.changed = self.call;
             if let Some(state) = &mut slot.memory.shadow {
@@ -145,6 +148,7 @@ impl<K: Eq + Hash + Clone> Fleet<K> {
         let figures = self.shadow_figures();
         self.begin();
         if self.shadow.take().is_some() {
+            self.end_marks();
             for shard in &mut self.shards {
                 shard.shadow_scratch = None;
                 for slot in &mut shard.slots {

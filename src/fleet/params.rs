@@ -150,6 +150,11 @@ impl FleetParams {
         self
     }
 
+    /// Whether rows go through an inbox.
+    pub(super) fn rows_may_wait(&self) -> bool {
+        self.lateness_ns > 0 || self.largest_step_ns.is_some()
+    }
+
     pub(super) fn check(&self, model: &Pipeline) -> Result<()> {
         let bound = |name: &str, expected: &str, good: bool, got: usize| {
             if good {

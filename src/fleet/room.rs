@@ -6,6 +6,8 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
+    features::FeatureView,
+    model::{Assessment, OnlineModel},
     quantity::Timestamp,
 };
 use std::hash::Hash;
@@ -41,11 +43,29 @@ impl<K: Eq + Hash + Clone> Fleet<K> {
         }
     }
 
+    /// Whether an unknown machine's row would make it known: one that is malformed does not, nor one that cannot be used, unless
+    /// it waits first. The latter is found out only where another machine would have to leave.
+    pub(super) fn needs_room(&mut self, shard: usize, time: Timestamp, values: &[f64]) -> bool {
+        let Ok(x) = FeatureView::new(self.model.schema(), values) else {
+            return false;
+        };
+        if self.params.when_full == WhenFull::Refuse || self.params.rows_may_wait() || !self.is_full() {
+            return true;
+        }
+        let Some(shard) = self.shards.get_mut(shard) else {
+            return true;
+        };
+        let outcome = self
+            .model
+            .step_with(&mut self.model.new_state(), x.at(time), &mut shard.scratch);
+        !matches!(outcome, Ok(Assessment::Unusable(_)))
+    }
+
     fn evict(&mut self, time: Timestamp) {
         let n = (self.n_assets / LEAVING_AT_ONCE).max(1);
         let mut by_silence: Vec<(Option<Timestamp>, u64, K)> = self
             .slots()
-            .map(|slot| (slot.memory.last_time(), slot.memory.number, slot.key.clone()))
+            .map(|slot| (slot.memory.last_heard(), slot.memory.number, slot.key.clone()))
             .collect();
         by_silence.sort_by_key(|(last, number, _)| (*last, *number));
         for (_, _, key) in by_silence.into_iter().take(n) {
@@ -93,6 +113,12 @@ impl<K: Eq + Hash + Clone> Fleet<K> {
         }
         self.tell(Some(asset), time, FleetEventKind::Admitted);
         Ok(())
+    }
+
+    /// From now on a snapshot must be a whole one: no changes lead from other models to these.
+    pub(super) fn end_marks(&mut self) {
+        self.left.clear();
+        self.left_since = self.call;
     }
 
     pub(super) fn note_left(&mut self, asset: K) {

@@ -163,6 +163,11 @@ impl<K: Clone + Eq> Shard<K> {
             parts.events.truncate(before);
             return Ok(outcome);
         }
+        // Of rows that wait, none has been counted yet.
+        if models.params.memory_budget.is_some() && slot.memory.charged == 0 {
+            slot.memory.charge()?;
+            *parts.charged = (*parts.charged).saturating_add(slot.memory.charged);
+        }
         parts.metrics.admitted += 1;
         parts.metrics.events += 1;
         let event = FleetEvent {
@@ -237,7 +242,7 @@ pub(super) struct Parts<'a, K> {
     pub(super) metrics: &'a mut FleetMetrics,
     inputs: &'a mut Option<InputMonitor>,
     difference: &'a mut ShadowFigures,
-    charged: &'a mut u64,
+    pub(super) charged: &'a mut u64,
 }
 
 impl<K: Clone> Parts<'_, K> {
@@ -249,7 +254,8 @@ impl<K: Clone> Parts<'_, K> {
     fn take(&mut self, models: Models<'_>, slot: &mut Slot<K>, x: FeatureView<'_>) -> Result<Assessment<Decision>> {
         slot.changed = models.call;
         let params = models.params;
-        if params.lateness_ns == 0 && params.largest_step_ns.is_none() {
+        let waits = |slot: &Slot<K>| slot.memory.inbox.as_ref().is_some_and(|inbox| !inbox.is_idle());
+        if !params.rows_may_wait() && !waits(slot) {
             return self.judge(models, slot, x);
         }
         let Some(time) = x.time() else {
@@ -405,9 +411,8 @@ impl<K: Clone> Parts<'_, K> {
         }
         memory.rows += 1;
         if models.params.memory_budget.is_some() && memory.rows.is_power_of_two() {
-            let now = memory.n_bytes()?;
-            *self.charged = (*self.charged).saturating_add(now).saturating_sub(memory.charged);
-            memory.charged = now;
+            let before = memory.charge()?;
+            *self.charged = (*self.charged).saturating_add(memory.charged).saturating_sub(before);
         }
         if let (Some(monitor), Some((_, stride)), Some(reference)) =
             (&mut *self.inputs, &models.params.inputs, models.current.inputs())

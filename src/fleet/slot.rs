@@ -13,6 +13,11 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
+/// The highest count that is read from a file: of rows, calls or machines. No fleet gets there, and none overflows from there.
+pub(super) const MAX_COUNT: u64 = 1 << 48;
+/// The bytes a machine may be said to be counted with; a block of a snapshot is shorter.
+const MAX_CHARGED: u64 = 1 << 30;
+
 /// One machine.
 #[derive(Clone, Debug)]
 pub(super) struct Slot<K> {
@@ -74,6 +79,9 @@ impl Memory {
     }
 
     pub(super) fn check(&self, model: &Pipeline, shadow: Option<&Pipeline>) -> Result<()> {
+        if self.rows > MAX_COUNT || self.number > MAX_COUNT || self.charged > MAX_CHARGED {
+            return Err(Error::persistence("counts of a machine: expected smaller ones"));
+        }
         model.expect_state(&self.state)?;
         match (&self.shadow, shadow) {
             (Some(state), Some(model)) => model.expect_state(state)?,
@@ -104,12 +112,24 @@ impl Memory {
         Ok(())
     }
 
+    /// Counts its bytes anew; gives those it was counted with before.
+    pub(super) fn charge(&mut self) -> Result<u64> {
+        let now = self.n_bytes()?;
+        Ok(std::mem::replace(&mut self.charged, now))
+    }
+
     /// Bytes it takes in a snapshot.
-    pub(super) fn n_bytes(&self) -> Result<u64> {
+    fn n_bytes(&self) -> Result<u64> {
         let mut count = Count(0);
         rmp_serde::encode::write_named(&mut count, self)
             .map_err(|e| Error::persistence(format!("cannot encode: {e}")).with_source(e))?;
         Ok(count.0)
+    }
+
+    /// When it was last heard of: rows that wait count.
+    pub(super) fn last_heard(&self) -> Option<Timestamp> {
+        let waiting = self.inbox.as_ref().and_then(|inbox| inbox.newest());
+        self.last_time().max(waiting)
     }
 
     /// The last instant it is known to have had.

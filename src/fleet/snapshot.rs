@@ -17,7 +17,7 @@
 
 use super::{
     Fleet, FleetParams,
-    slot::{Memory, Slot},
+    slot::{MAX_COUNT, Memory, Slot},
 };
 use crate::{
     envelope::{self, Fingerprint},
@@ -28,6 +28,7 @@ use crate::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 use std::{
+    collections::HashSet,
     hash::Hash,
     io::{Read, Write},
     sync::Arc,
@@ -188,7 +189,13 @@ impl<R: Read> Reader<R> {
                 "version 1..={SNAPSHOT_VERSION} expected, got {version}"
             )));
         }
-        let header = envelope::decode(&header).map_err(|e| e.context("header of a snapshot"))?;
+        let header: Header = envelope::decode(&header).map_err(|e| e.context("header of a snapshot"))?;
+        if header.call > MAX_COUNT || header.number > MAX_COUNT {
+            return Err(broken(format!(
+                "counts of at most {MAX_COUNT} expected, got {} and {}",
+                header.call, header.number
+            )));
+        }
         Ok(Self { from, digest, header })
     }
 
@@ -268,8 +275,8 @@ impl<K: Eq + Hash + Clone + Serialize + DeserializeOwned> Fleet<K> {
     /// after the snapshot that the mark is of.
     ///
     /// # Errors
-    /// `InvalidInput` where more machines left since than are remembered: a whole snapshot is due. Else as
-    /// [`write_snapshot`](Fleet::write_snapshot).
+    /// `InvalidInput` where more machines left since than are remembered, or the model or that in the shadow is another since:
+    /// a whole snapshot is due. Else as [`write_snapshot`](Fleet::write_snapshot).
     pub fn write_changes(&self, mark: &Mark, to: impl Write) -> Result<Mark> {
         if mark.call < self.left_since || mark.call > self.call {
             return Err(Error::input(
@@ -316,7 +323,7 @@ impl<K: Eq + Hash + Clone + Serialize + DeserializeOwned> Fleet<K> {
     ///
     /// # Errors
     /// `Persistence` for bytes that are truncated, altered, of a later version or not the next changes; `StateMismatch` for
-    /// those of another model; `Io` where `from` fails.
+    /// those of another model; `InvalidParameter` for more machines than the settings allow; `Io` where `from` fails.
     pub fn apply(&mut self, from: impl Read) -> Result<()> {
         let base = self.restored.filter(|mark| mark.call == self.call);
         let Some(base) = base else {
@@ -331,6 +338,15 @@ impl<K: Eq + Hash + Clone + Serialize + DeserializeOwned> Fleet<K> {
             return Err(broken("changes that follow what was restored expected, got others"));
         }
         let changes = self.read(reader)?;
+        if let Some(n) = self.params.max_assets {
+            let gone: HashSet<&K> = changes.left.iter().filter(|key| self.slot(*key).is_some()).collect();
+            let is_new = |key: &&K| gone.contains(key) || self.slot(*key).is_none();
+            let new: HashSet<&K> = changes.machines.iter().map(|slot| &slot.key).filter(is_new).collect();
+            let after = self.n_assets - gone.len() + new.len();
+            if after > n {
+                return Err(Error::parameter("max_assets", format!("room for {after} machines"), n));
+            }
+        }
         for key in &changes.left {
             self.take_out(key);
         }
@@ -373,10 +389,14 @@ impl<K: Eq + Hash + Clone + Serialize + DeserializeOwned> Fleet<K> {
         loop {
             match reader.block(&mut payload)? {
                 MACHINES => {
-                    entries += each_entry(&payload, |(key, memory): (K, Memory)| {
+                    entries += each_entry(&payload, |(key, mut memory): (K, Memory)| {
                         memory.check(&self.model, self.shadow.as_deref())?;
                         if memory.number >= reader.header.number {
                             return Err(broken("a machine's number beyond the last"));
+                        }
+                        // Written under settings without a budget.
+                        if self.params.memory_budget.is_some() && memory.charged == 0 {
+                            memory.charge()?;
                         }
                         machines.push(Slot {
                             key,

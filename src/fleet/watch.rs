@@ -68,7 +68,7 @@ impl<K: Eq + Hash + Clone> Fleet<K> {
     ///
     /// # Errors
     /// `InvalidParameter` in a fleet that does not [watch its prognoses](super::FleetParams::watch_truth); `InvalidInput` where
-    /// the machine is not known, or the end lies before its estimates.
+    /// the machine is not known, or the end lies before all its estimates, which are kept then.
     pub fn learn_truth<Q: Eq + Hash + ?Sized>(&mut self, asset: &Q, end: TruthEnd) -> Result<Option<MachineTruth>>
     where
         K: Borrow<Q>,
@@ -84,15 +84,24 @@ impl<K: Eq + Hash + Clone> Fleet<K> {
         let Some(trail) = &mut slot.memory.trail else {
             return Ok(None);
         };
-        let truth = monitor.learn(trail, end)?;
-        trail.clear();
+        if trail.is_empty() {
+            return Ok(None);
+        }
+        let Some(truth) = monitor.learn(trail, end)? else {
+            return Err(Error::input(
+                "end of the machine",
+                "one after an estimate",
+                "one before all",
+            ));
+        };
         let report = monitor.assess(&reference, &policy)?;
+        trail.clear();
         let before = self.truth_report.as_ref().map(TruthReport::level).unwrap_or_default();
         if report.level() != before {
             self.tell(None, time, FleetEventKind::TruthDrift(Box::new(report)));
         }
         self.truth = Some(monitor);
         self.truth_report = Some(report);
-        Ok(truth)
+        Ok(Some(truth))
     }
 }
