@@ -69,6 +69,7 @@ example() {
             [ -z "${PROGNOS_DATA:-}" ] || args+=(--data "$PROGNOS_DATA/cmapss" --subset FD001)
             ;;
         table_anomaly) args=(--generated --seeds 1) ;;
+        fleet_soak) args=(--rows 200000 --assets 100 --faulty 0.2) ;;
         bearing_diagnosis) [ -z "${PROGNOS_DATA:-}" ] || args=(--data "$PROGNOS_DATA/cwru") ;;
         bearing_life)
             if [ -z "${PROGNOS_DATA:-}" ] || [[ ",$all," != *,polars,* ]]; then
