@@ -1,7 +1,10 @@
 //! FEMTO's bearings run to failure: as published, where they are at hand, and made-up ones.
 #![cfg(feature = "datasets")]
 
-use crate::waveform_files::{damaged, golden, is_as_summarised, measured, noise_after, recorded, refused};
+use crate::{
+    counting_allocator::measured,
+    waveform_files::{damaged, golden, is_as_summarised, noise_after, recorded, refused},
+};
 use prognos::{
     ErrorKind, Result,
     dataset::femto::{self, Condition, N_SAMPLES, RATE_HZ, Snapshot},

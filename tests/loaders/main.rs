@@ -1,5 +1,7 @@
 //! Recordings in their original formats.
 
+#[path = "../counting_allocator/mod.rs"]
+mod counting_allocator;
 #[path = "../waveform_files/mod.rs"]
 mod waveform_files;
 

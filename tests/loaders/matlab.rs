@@ -1,7 +1,10 @@
 //! MATLAB 5 files: as SciPy writes and reads them, in both byte orders, and hostile ones.
 #![cfg(feature = "datasets")]
 
-use crate::waveform_files::{damaged, golden, measured, noise_after, refused};
+use crate::{
+    counting_allocator::measured,
+    waveform_files::{damaged, golden, noise_after, refused},
+};
 use miniz_oxide::deflate::compress_to_vec_zlib;
 use prognos::{
     ErrorKind,

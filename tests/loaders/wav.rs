@@ -1,7 +1,10 @@
 //! WAV files, built byte by byte: every form of sample, and hostile ones.
 #![cfg(feature = "datasets")]
 
-use crate::waveform_files::{damaged, measured, noise_after, refused};
+use crate::{
+    counting_allocator::measured,
+    waveform_files::{damaged, noise_after, refused},
+};
 use prognos::{
     ErrorKind,
     dataset::{

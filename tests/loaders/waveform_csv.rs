@@ -1,7 +1,10 @@
 //! Waveforms in plain text: layouts, rates from times, and hostile files.
 #![cfg(feature = "datasets")]
 
-use crate::waveform_files::{damaged, measured, noise_after, refused};
+use crate::{
+    counting_allocator::measured,
+    waveform_files::{damaged, noise_after, refused},
+};
 use prognos::{
     ErrorKind, Result,
     dataset::waveform_csv::{Column, MAX_COLUMNS, MAX_SAMPLES, Sampling, Separator, WaveformCsv, WaveformCsvParams},
