@@ -110,6 +110,15 @@ macro_rules! detectors {
                 }
             }
 
+            /// Refuses a state of another model, or one that this model cannot have made.
+            pub(crate) fn expect_state(&self, state: &AnyDetectorState) -> Result<()> {
+                self.expect_own(state)?;
+                match (self, &state.state) {
+                    $((Self::$name(m), StateOf::$name(s)) => m.expect_state(s),)*
+                    _ => Err(another_kind()),
+                }
+            }
+
             pub(crate) fn from_record(record: AnyDetectorRecord) -> Result<Self> {
                 Ok(match record {
                     $(AnyDetectorRecord::$name(r) => Self::from(<$model>::from_persisted(r)?),)*

@@ -134,6 +134,13 @@ impl FusedDetector {
         Ok(self.member_p_values(state, x)?.map(|p| p.to_vec()))
     }
 
+    /// Refuses a state of another model, or one that this model cannot have made.
+    pub(crate) fn expect_state(&self, state: &FusionState) -> Result<()> {
+        self.expect_own(state)?;
+        let mut members = self.members.iter().zip(&state.members);
+        members.try_for_each(|(m, s)| m.detector.expect_state(s))
+    }
+
     fn expect_own(&self, state: &FusionState) -> Result<()> {
         if state.model != self.fingerprint {
             return Err(Error::state(
@@ -489,7 +496,6 @@ impl PersistentModel for FusedDetector {
     }
 
     fn from_persisted(p: FusionRecord) -> Result<Self> {
-        let fingerprint = fingerprint_of(Self::KIND, &p)?;
         check_numbers("threshold", &[p.threshold], 1, f64::is_finite)?;
         if !(1..=MOST_MEMBERS).contains(&p.members.len()) {
             return Err(Error::persistence(format!(
@@ -511,14 +517,17 @@ impl PersistentModel for FusedDetector {
             })
         };
         let members = p.members.into_iter().map(member).collect::<Result<_>>()?;
-        Ok(Self {
+        let mut model = Self {
             schema,
-            fingerprint,
+            fingerprint: Fingerprint::of(&[]),
             members,
             rule: p.rule,
             threshold: p.threshold,
             n_rows: p.n_rows,
-        })
+        };
+        // Of what would be written: a file may say more than a model keeps.
+        model.fingerprint = fingerprint_of(Self::KIND, &model.to_persisted())?;
+        Ok(model)
     }
 }
 

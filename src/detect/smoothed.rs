@@ -585,7 +585,6 @@ impl<M: AnomalyDetector + PersistentModel> PersistentModel for SmoothedDetector<
     }
 
     fn from_persisted(p: Self::Persisted) -> Result<Self> {
-        let fingerprint = fingerprint_of(Self::KIND, &p)?;
         if (p.inner_kind.as_str(), p.inner_version) != (M::KIND, M::KIND_VERSION) {
             return Err(Error::persistence(format!(
                 "inner detector: expected `{}` version {}, got `{}` version {}",
@@ -602,14 +601,17 @@ impl<M: AnomalyDetector + PersistentModel> PersistentModel for SmoothedDetector<
         let (n_rows, n_scores) = (length("n_rows", p.n_rows)?, length("n_scores", p.n_scores)?);
         check_numbers("threshold", &[p.threshold], 1, f64::is_finite)?;
         check_numbers("release", &[p.release], 1, is_release)?;
-        Ok(Self {
-            fingerprint,
+        let mut model = Self {
+            fingerprint: Fingerprint::of(&[]),
             inner: M::from_persisted(p.inner)?,
             n_rows,
             n_scores,
             release: p.release,
             threshold: p.threshold,
-        })
+        };
+        // Of what would be written: a file may say more than a model keeps.
+        model.fingerprint = fingerprint_of(Self::KIND, &model.to_persisted())?;
+        Ok(model)
     }
 }
 

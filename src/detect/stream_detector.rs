@@ -475,10 +475,9 @@ impl<S: StreamScorer> StreamDetector<S> {
         }
     }
 
-    /// The row in the algorithm's units, and what may be said of it; refuses what does not belong here.
+    /// Refuses a state of another model, or one that this model cannot have made.
     #[inline]
-    fn admit(&self, state: &StreamState<S::Memory>, x: FeatureView<'_>) -> Result<Assessment<Row>> {
-        self.schema.expect(x.schema())?;
+    pub(super) fn expect_state(&self, state: &StreamState<S::Memory>) -> Result<()> {
         if state.model != self.fingerprint {
             return Err(Error::state(
                 "state",
@@ -491,6 +490,14 @@ impl<S: StreamScorer> StreamDetector<S> {
         if has_baseline != wants_baseline || !self.scorer.accepts(&state.memory) {
             return Err(Error::state("state", "the sizes this model's states have", "others"));
         }
+        Ok(())
+    }
+
+    /// The row in the algorithm's units, and what may be said of it; refuses what does not belong here.
+    #[inline]
+    fn admit(&self, state: &StreamState<S::Memory>, x: FeatureView<'_>) -> Result<Assessment<Row>> {
+        self.schema.expect(x.schema())?;
+        self.expect_state(state)?;
         if let Some(reason) = UnusableReason::of_values(x.values()) {
             return Ok(Assessment::Unusable(reason));
         }
@@ -693,7 +700,6 @@ impl<S: StreamScorer> PersistentModel for StreamDetector<S> {
     }
 
     fn from_persisted(p: Self::Persisted) -> Result<Self> {
-        let fingerprint = fingerprint_of(Self::KIND, &p)?;
         let units = Units::from_record(p.units, p.schema.len())?;
         check_numbers("threshold", &[p.threshold], 1, f64::is_finite)?;
         let scorer = S::from_record(p.algorithm, units.width(&p.schema))?;
@@ -702,16 +708,19 @@ impl<S: StreamScorer> PersistentModel for StreamDetector<S> {
                 "start: expected a memory of this detector's sizes, got another",
             ));
         }
-        Ok(Self {
+        let mut model = Self {
             schema: p.schema,
-            fingerprint,
+            fingerprint: Fingerprint::of(&[]),
             units,
             scorer,
             threshold: p.threshold,
             learning: p.learning,
             start: p.start,
             n_rows: p.n_rows,
-        })
+        };
+        // Of what would be written: a file may say more than a model keeps.
+        model.fingerprint = fingerprint_of(Self::KIND, &model.to_persisted())?;
+        Ok(model)
     }
 }
 

@@ -79,6 +79,15 @@ impl ChainDetector {
         }
     }
 
+    /// Refuses a state of another detector, or one that this one cannot have made.
+    pub(super) fn expect_state(&self, state: &ChainDetectorState) -> Result<()> {
+        match (self, state) {
+            (Self::Single(m), ChainDetectorState::Single(s)) => m.expect_state(s),
+            (Self::Fused(m), ChainDetectorState::Fused(s)) => m.expect_state(s),
+            _ => Err(another_detector()),
+        }
+    }
+
     pub(super) fn assess(&self, state: &ChainDetectorState, x: FeatureView<'_>) -> Result<Assessment<AnomalyScore>> {
         match (self, state) {
             (Self::Single(m), ChainDetectorState::Single(s)) => m.assess(s, x),

@@ -366,6 +366,7 @@ impl Pipeline {
                 format!("one of {}", state.model),
             ));
         }
+        self.detector.expect_state(&state.detector)?;
         match &self.rul {
             Some(model) => model.expect_state(state.rul.as_deref()),
             None => Ok(()),

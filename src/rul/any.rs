@@ -232,6 +232,9 @@ macro_rules! regressors {
             /// Refuses a state of another model, or one that this model cannot have made; `None` stands for that of a
             /// regressor that needs none.
             pub(crate) fn expect_state(&self, state: Option<&AnyRulState>) -> Result<()> {
+                if let Some(state) = state {
+                    self.expect_own(state)?;
+                }
                 match (self, state.map(|s| &s.state)) {
                     $((Self::$row(_), None) => Ok(()),)*
                     $((Self::$name(m), Some(StateOf::$name(s))) => m.expect_state(s),)*
