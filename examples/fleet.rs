@@ -9,6 +9,8 @@
 //! alarm machine and, with `--rul N`, gradient-boosted trees asked at every N-th row of a machine. All machines send a row in
 //! turn, as they do once a minute. Rows are made beforehand: what is timed is the fleet.
 
+mod process_memory;
+
 use clap::Parser;
 use prognos::{
     Result,
@@ -23,34 +25,7 @@ use prognos::{
     signal::{AssetHistory, Channel, EndOfLife, FleetHistory},
 };
 use serde_json::json;
-use std::{
-    alloc::{GlobalAlloc, Layout, System},
-    sync::atomic::{AtomicI64, AtomicU64, Ordering},
-    time::{Duration, Instant},
-};
-
-/// Counts what is allocated and held.
-struct Counting;
-
-static HELD: AtomicI64 = AtomicI64::new(0);
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-
-// SAFETY: every call goes to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        HELD.fetch_add(layout.size() as i64, Ordering::Relaxed);
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        HELD.fetch_sub(layout.size() as i64, Ordering::Relaxed);
-        unsafe { System.dealloc(ptr, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+use std::time::{Duration, Instant};
 
 #[derive(Parser)]
 #[command(about = "What a fleet costs: rows a second, the time of a push, memory, snapshots")]
@@ -156,7 +131,7 @@ struct Bench {
 
 impl Bench {
     fn new(model: &Pipeline, args: &Args, n_assets: usize) -> Result<Self> {
-        let shards = if args.threads > 1 { 64 } else { 1 };
+        let shards = if args.threads > 1 { 4 * args.threads } else { 1 };
         let fleet = Fleet::<u64>::params().shards(shards).build(model.clone())?;
         let values = rows(1000, N_ROWS, args.sensors, |_| 0.0);
         let mut bench = Self {
@@ -243,20 +218,20 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     if let Some(most) = args.scale_to {
         return scale(&model, &args, most);
     }
-    let before = HELD.load(Ordering::Relaxed);
+    let before = process_memory::bytes_held();
     let mut bench = Bench::new(&model, &args, args.assets)?;
-    let held = HELD.load(Ordering::Relaxed) - before - (bench.values.len() * 8) as i64;
+    let held = process_memory::bytes_held() - before - (bench.values.len() * 8) as i64;
     let rate = bench.rate(args.assets, args.seconds)?;
 
     // Of single pushes, and what they allocate.
     let mut nanos = Vec::with_capacity(args.assets.min(1_000_000));
-    let allocated = ALLOCATIONS.load(Ordering::Relaxed);
+    let allocated = process_memory::allocations();
     for asset in 0..args.assets.min(1_000_000) {
         let started = Instant::now();
         bench.take_turns(args.assets, asset, 1)?;
         nanos.push(started.elapsed().as_nanos() as u64);
     }
-    let allocated = ALLOCATIONS.load(Ordering::Relaxed) - allocated;
+    let allocated = process_memory::allocations() - allocated;
     let mut clock: Vec<u64> = (0..100_000)
         .map(|_| Instant::now().elapsed().as_nanos() as u64)
         .collect();
@@ -268,8 +243,11 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     }
 
     // Batches on one thread and on several.
-    let one = bench.batch_rate(args.assets, args.seconds);
-    let several = on_threads(args.threads, || bench.batch_rate(args.assets, args.seconds))?;
+    let one = on_threads(1, || bench.batch_rate(args.assets, args.seconds))?;
+    let several = match args.threads {
+        0 | 1 => None,
+        n => Some(on_threads(n, || bench.batch_rate(args.assets, args.seconds))?),
+    };
 
     let started = Instant::now();
     let mut bytes = Vec::new();
@@ -328,23 +306,17 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
 }
 
 #[cfg(feature = "parallel")]
-fn on_threads(
-    n: usize,
-    mut work: impl FnMut() -> f64 + Send,
-) -> std::result::Result<Option<f64>, Box<dyn std::error::Error>> {
-    if n < 2 {
-        return Ok(None);
-    }
+fn on_threads(n: usize, mut work: impl FnMut() -> f64 + Send) -> std::result::Result<f64, Box<dyn std::error::Error>> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(n).build()?;
-    Ok(Some(pool.install(&mut work)))
+    Ok(pool.install(&mut work))
 }
 
 #[cfg(not(feature = "parallel"))]
-fn on_threads(n: usize, _: impl FnMut() -> f64) -> std::result::Result<Option<f64>, Box<dyn std::error::Error>> {
-    if n < 2 {
-        return Ok(None);
+fn on_threads(n: usize, mut work: impl FnMut() -> f64) -> std::result::Result<f64, Box<dyn std::error::Error>> {
+    match n {
+        1 => Ok(work()),
+        _ => Err("--threads: expected the feature `parallel`, which is off".into()),
     }
-    Err("--threads: expected the feature `parallel`, which is off".into())
 }
 
 /// Cost of a row over the size of the fleet, printed and drawn.

@@ -12,6 +12,8 @@
 //! the way. The second takes the sound rows alone, in order, and is never restored: machines that are not faulty, or only
 //! disturbed on the way, must have the same outcomes in both. Ends with a failure, and says which, where a check fails.
 
+mod process_memory;
+
 use clap::Parser;
 use prognos::{
     Error, ErrorKind, Result,
@@ -25,15 +27,7 @@ use prognos::{
     rul::RidgeRul,
     signal::{AssetHistory, Channel, EndOfLife, FleetHistory},
 };
-use std::{
-    alloc::{GlobalAlloc, Layout, System},
-    collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering::Relaxed},
-    },
-    time::Instant,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 const N_SENSORS: usize = 20;
 const N_LOADS: usize = 4;
@@ -68,33 +62,6 @@ struct Args {
     #[arg(long)]
     json: bool,
 }
-
-/// Bytes held at the moment.
-static HELD: AtomicI64 = AtomicI64::new(0);
-
-/// The system's allocator, counting the bytes held.
-struct Counting;
-
-// SAFETY: every call goes to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        HELD.fetch_add(layout.size() as i64, Relaxed);
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        HELD.fetch_sub(layout.size() as i64, Relaxed);
-        unsafe { System.dealloc(ptr, layout) }
-    }
-
-    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        HELD.fetch_add(new_size as i64 - layout.size() as i64, Relaxed);
-        unsafe { System.realloc(ptr, layout, new_size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// SplitMix64 (Steele, Lea and Flood 2014, doi 10.1145/2660193.2660195), by the crate's own parts of a seed.
 struct Chance {
@@ -738,7 +705,7 @@ fn run() -> Result<bool> {
     let mut memory: Vec<i64> = Vec::with_capacity(10);
     let mut whole: Option<(Vec<u8>, Mark)> = None;
     let tenth = n_rounds / 10;
-    let start = Instant::now();
+    let (start, allocated) = (Instant::now(), process_memory::allocations());
     for round in 0..n_rounds {
         let second = 1_700_000_000 + round as i64;
         let may_fault = round + LAST_ROUNDS < n_rounds;
@@ -780,7 +747,7 @@ fn run() -> Result<bool> {
             whole = None;
         }
         if within + 1 == tenth && nth < 10 {
-            memory.push(HELD.load(Relaxed));
+            memory.push(process_memory::bytes_held());
             let when = format!("after {} rows", (round + 1) * args.assets);
             for fleet in [&disturbed, &sound] {
                 fleet.check_conservation(&when, &mut failures);
@@ -801,6 +768,7 @@ fn run() -> Result<bool> {
         }
     }
     let seconds = start.elapsed().as_secs_f64();
+    let allocated = process_memory::allocations() - allocated;
 
     let mut compared = Said::default();
     for slot in (0..n_assets).filter(|&slot| is_compared(slot)) {
@@ -862,6 +830,7 @@ fn run() -> Result<bool> {
     }
 
     let n_pushed = disturbed.pushed + sound.pushed;
+    let allocations_per_row = allocated as f64 / n_pushed as f64;
     let micros = seconds * 1e6 / n_pushed as f64;
     if args.json {
         let report = serde_json::json!({
@@ -877,6 +846,7 @@ fn run() -> Result<bool> {
             "injected": injected,
             "reported": reported,
             "bytes_held": memory,
+            "allocations_per_row": allocations_per_row,
             "growth": growth,
             "fit_seconds": fit_seconds,
             "seconds": seconds,
@@ -896,7 +866,7 @@ fn run() -> Result<bool> {
             compared.outcomes, compared.in_alarm, compared.hash
         );
         println!(
-            "Memory: {:.2}% at most above that after two tenths of the rows.\n",
+            "Memory: {:.2}% at most above that after two tenths of the rows; {allocations_per_row:.4} allocations a row, with making them.\n",
             100.0 * growth
         );
         println!("{:<24} {:>12}", "injected", "");

@@ -237,10 +237,19 @@ fn a_trial_changes_nothing_and_can_be_taken_back() {
     let mut trial: Fleet<u32> = Fleet::new(MODEL.clone());
     let mut at_once: Fleet<u32> = Fleet::new(other.clone());
     let parts: Vec<&[Row]> = rows.chunks(60).collect();
-    trial.shadow(other).unwrap();
+    trial.shadow(other.clone()).unwrap();
     assert_eq!(push_all(&mut trial, parts[0]), push_all(&mut straight, parts[0]));
     push_all(&mut at_once, parts[0]);
     assert_eq!(trial.shadow_figures().unwrap().rows, 60);
+    let dir = tempfile::tempdir().unwrap();
+    SnapshotFolder::open(dir.path()).unwrap().save(&trial).unwrap();
+    let mut folder = SnapshotFolder::open(dir.path()).unwrap();
+    let alone = folder
+        .restore::<u32>(Fleet::<u32>::params(), MODEL.clone())
+        .unwrap_err();
+    assert_eq!(alone.kind(), ErrorKind::StateMismatch, "{alone}");
+    let both = folder.restore_with_shadow::<u32>(Fleet::<u32>::params(), MODEL.clone(), other.clone());
+    assert_eq!(snapshot(&both.unwrap().unwrap()), snapshot(&trial));
     trial.promote().unwrap();
     assert_eq!(push_all(&mut trial, parts[1]), push_all(&mut at_once, parts[1]));
     push_all(&mut straight, parts[1]);

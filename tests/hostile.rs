@@ -14,12 +14,12 @@ use prognos::{
         fleet_csv,
     },
     decision::Decision,
-    detect::PcaDetector,
+    detect::{EwmaChart, LaggedPca, PcaDetector},
     envelope::{self, Provenance},
     features::{FeatureSchema, FeatureView, telemetry},
     fleet::Fleet,
     model::{Assessment, OnlineModel, PersistentModel, UnusableReason},
-    pipeline::{Pipeline, PipelineState},
+    pipeline::{ChainDetectorParams, Pipeline, PipelineState},
     quantity::{LifeUnit, Timestamp},
     rul::RidgeRul,
     signal::{AssetHistory, Channel, EndOfLife, FleetHistory},
@@ -1210,9 +1210,16 @@ fn parts_that_do_not_fit_together_are_refused() {
 
 #[test]
 fn hostile_states_are_refused_or_harmless() {
+    let fleet = chains::engines(10, 1);
+    let remembering = |detector: ChainDetectorParams| chains::linear().detector(detector).fit(&fleet).unwrap();
+    hostile_states_of(&WHOLE);
+    hostile_states_of(&remembering(EwmaChart::params().into()));
+    hostile_states_of(&remembering(LaggedPca::params().into()));
+}
+
+fn hostile_states_of(model: &Pipeline) {
     let engines = chains::engines(1, 3);
     let rows = chains::interleaved(&engines);
-    let model = &*WHOLE;
     let mut state = model.new_state();
     let step = |state: &mut PipelineState, i: usize| {
         let (_, time, row) = rows[i];

@@ -95,12 +95,7 @@ impl<K: Eq + Hash + Clone> Fleet<K> {
                 list.push((i as u32, hash));
             }
         }
-        let models = Models {
-            params: &self.params,
-            current: &self.model,
-            shadow: self.shadow.as_deref(),
-            call: self.call,
-        };
+        let models = Models::of(&self.params, &self.model, &self.shadow, self.call);
         // A machine's number is that of the row that made it known: the same on any number of threads.
         let (number, hasher) = (self.number, &self.hasher);
         let work = |(shard, list): (&mut Shard<K>, &Vec<(u32, u64)>)| {

@@ -152,6 +152,34 @@ impl SnapshotFolder {
     where
         K: Eq + Hash + Clone + Serialize + DeserializeOwned,
     {
+        self.restore_models(params, model.into(), None)
+    }
+
+    /// [`restore`](SnapshotFolder::restore), of a fleet with a model in the shadow.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn restore_with_shadow<K>(
+        &mut self,
+        params: FleetParams,
+        model: impl Into<Arc<Pipeline>>,
+        shadow: impl Into<Arc<Pipeline>>,
+    ) -> Result<Option<Fleet<K>>>
+    where
+        K: Eq + Hash + Clone + Serialize + DeserializeOwned,
+    {
+        self.restore_models(params, model.into(), Some(shadow.into()))
+    }
+
+    fn restore_models<K>(
+        &mut self,
+        params: FleetParams,
+        model: Arc<Pipeline>,
+        shadow: Option<Arc<Pipeline>>,
+    ) -> Result<Option<Fleet<K>>>
+    where
+        K: Eq + Hash + Clone + Serialize + DeserializeOwned,
+    {
         let files = self.files()?;
         let Some(at) = files.iter().rposition(|file| file.is_whole) else {
             return match files.first() {
@@ -172,7 +200,9 @@ impl SnapshotFolder {
             _ => return Ok(None),
         };
         let (path, from) = open(whole)?;
-        let mut fleet = params.restore(model, from).map_err(|e| e.context(path.display()))?;
+        let mut fleet = params
+            .restore_models(model, shadow, from)
+            .map_err(|e| e.context(path.display()))?;
         for file in changes {
             let (path, from) = open(file)?;
             fleet.apply(from).map_err(|e| e.context(path.display()))?;

@@ -30,7 +30,7 @@ pub use explain::Explanation;
 pub use folder::SnapshotFolder;
 pub use metrics::{FleetMetrics, LatencyHistogram};
 pub use params::{FleetParams, WhenFull};
-pub use shadow::ShadowFigures;
+pub use shadow::{Agreement, Difference, ShadowFigures};
 pub use shard::Released;
 pub use snapshot::{MAX_SNAPSHOT_ASSETS, Mark, SNAPSHOT_VERSION};
 
@@ -256,12 +256,7 @@ impl<K: Eq + Hash + Clone> Fleet<K> {
     }
 
     fn models(&self) -> Models<'_> {
-        Models {
-            params: &self.params,
-            current: &self.model,
-            shadow: self.shadow.as_deref(),
-            call: self.call,
-        }
+        Models::of(&self.params, &self.model, &self.shadow, self.call)
     }
 
     fn tell(&mut self, asset: Option<K>, time: Timestamp, kind: FleetEventKind) {
@@ -357,12 +352,7 @@ impl<K: Eq + Hash + Clone> Fleet<K> {
     pub fn advance(&mut self, now: Timestamp) -> Result<()> {
         self.begin();
         let mut failed = None;
-        let models = Models {
-            params: &self.params,
-            current: &self.model,
-            shadow: self.shadow.as_deref(),
-            call: self.call,
-        };
+        let models = Models::of(&self.params, &self.model, &self.shadow, self.call);
         let watches = |model: &&Pipeline| model.alarm_policy().watches_sensors();
         let (current, in_shadow) = (Some(models.current).filter(watches), models.shadow.filter(watches));
         let is_silent = |state: &PipelineState| state.last_time().is_none_or(|last| last < now);
@@ -455,12 +445,7 @@ impl<K: Eq + Hash + Clone> Fleet<K> {
                 self.tell(Some(asset.to_owned()), time, FleetEventKind::Refused);
             }
         }
-        let models = Models {
-            params: &self.params,
-            current: &self.model,
-            shadow: self.shadow.as_deref(),
-            call: self.call,
-        };
+        let models = Models::of(&self.params, &self.model, &self.shadow, self.call);
         let (number, hasher) = (self.number, &self.hasher);
         let Some(shard) = self.shards.get_mut(at) else {
             return Err(Error::input("fleet", "shards", "none"));
@@ -533,12 +518,7 @@ impl<K: Eq + Hash + Clone> Fleet<K> {
             }
             fresh = Some(new_slot(self.models(), self.number, asset.to_owned(), None));
         }
-        let models = Models {
-            params: &self.params,
-            current: &model,
-            shadow: self.shadow.as_deref(),
-            call: self.call,
-        };
+        let models = Models::of(&self.params, &model, &self.shadow, self.call);
         let Some(shard) = self.shards.get_mut(at) else {
             return Err(Error::input("fleet", "shards", "none"));
         };

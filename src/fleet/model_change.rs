@@ -22,11 +22,7 @@ impl<K: Eq + Hash + Clone> Fleet<K> {
         let model = model.into();
         #[cfg(feature = "tracing")]
         let _span = tracing::info_span!("prognos.swap", model = %model.fingerprint(), n = self.n_assets).entered();
-        self.params.check(&model)?;
-        let step = model.succeeding(&self.model)?;
-        let states = self.successors(&model, &step)?;
-        self.begin();
-        self.end_marks();
+        let (carried, states) = self.succeeded_by(&model)?;
         for (shard, states) in self.shards.iter_mut().zip(states) {
             for (slot, state) in shard.slots.iter_mut().zip(states) {
                 slot.memory.state = state;
@@ -37,16 +33,21 @@ impl<K: Eq + Hash + Clone> Fleet<K> {
         self.model = model;
         self.shadow = None;
         self.model_changed();
-        Ok(step.carried)
+        Ok(carried)
     }
 
-    /// The states of all machines under a new model, shard by shard.
-    fn successors(&self, model: &Pipeline, step: &crate::pipeline::Succession) -> Result<Vec<Vec<PipelineState>>> {
+    /// What a new model takes over, and the states of all machines under it, shard by shard; begins a call that changes models.
+    fn succeeded_by(&mut self, model: &Pipeline) -> Result<(Carried, Vec<Vec<PipelineState>>)> {
+        self.params.check(model)?;
+        let step = model.succeeding(&self.model)?;
         let of_shard = |shard: &Shard<K>| -> Result<Vec<PipelineState>> {
             let slots = shard.slots.iter();
-            slots.map(|slot| model.succeed(step, &slot.memory.state)).collect()
+            slots.map(|slot| model.succeed(&step, &slot.memory.state)).collect()
         };
-        self.shards.iter().map(of_shard).collect()
+        let states = self.shards.iter().map(of_shard).collect::<Result<_>>()?;
+        self.begin();
+        self.end_marks();
+        Ok((step.carried, states))
     }
 
     /// What hangs on the model is made anew.
@@ -84,11 +85,7 @@ impl<K: Eq + Hash + Clone> Fleet<K> {
         let model = model.into();
         #[cfg(feature = "tracing")]
         let _span = tracing::info_span!("prognos.shadow", model = %model.fingerprint(), n = self.n_assets).entered();
-        self.params.check(&model)?;
-        let step = model.succeeding(&self.model)?;
-        let states = self.successors(&model, &step)?;
-        self.begin();
-        self.end_marks();
+        let (carried, states) = self.succeeded_by(&model)?;
         for (shard, states) in self.shards.iter_mut().zip(states) {
             for (slot, state) in shard.slots.iter_mut().zip(states) {
                 slot.memory.shadow = Some(Box::new(state));
@@ -98,7 +95,7 @@ impl<K: Eq + Hash + Clone> Fleet<K> {
             shard.difference = ShadowFigures::default();
         }
         self.shadow = Some(model);
-        Ok(step.carried)
+        Ok(carried)
     }
 
     /// The model in the shadow.

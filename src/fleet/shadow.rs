@@ -1,163 +1,212 @@
 //! A second model that scores along, and how it differs from the first.
 
-use crate::{decision::Decision, model::Assessment};
+use crate::{
+    decision::Decision,
+    model::{AnomalyScore, Assessment},
+};
 use serde::Serialize;
 use std::fmt;
 
-/// How the decisions of a model in the shadow differ from those of the current one, over the rows both saw.
+/// Rows of which something holds by both models, or by one of them only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Agreement {
+    /// By both.
+    pub both: u64,
+    /// By the current model only.
+    pub current_only: u64,
+    /// By the model in the shadow only.
+    pub shadow_only: u64,
+}
+
+impl Agreement {
+    fn count(&mut self, current: bool, shadow: bool) {
+        match (current, shadow) {
+            (true, true) => self.both += 1,
+            (true, false) => self.current_only += 1,
+            (false, true) => self.shadow_only += 1,
+            (false, false) => {}
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.both += other.both;
+        self.current_only += other.current_only;
+        self.shadow_only += other.shadow_only;
+    }
+}
+
+impl fmt::Display for Agreement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            both,
+            current_only,
+            shadow_only,
+        } = self;
+        write!(f, "{both} both, {current_only} current only, {shadow_only} shadow only")
+    }
+}
+
+/// A difference over rows, that of the model in the shadow less that of the current one.
 ///
-/// Scores of two detectors have no common unit: compared is each score as a multiple of its own threshold.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct ShadowFigures {
-    /// Rows given to both.
-    pub rows: u64,
-    /// Rows both judged.
-    pub judged_by_both: u64,
-    /// Rows only the current model judged: the one in the shadow still warms up, say.
-    pub judged_by_current: u64,
-    /// Rows only the model in the shadow judged.
-    pub judged_by_shadow: u64,
-    /// Of those both judged: rows anomalous to both.
-    pub anomalous_to_both: u64,
-    /// Anomalous to the current model only.
-    pub anomalous_to_current: u64,
-    /// Anomalous to the model in the shadow only.
-    pub anomalous_to_shadow: u64,
-    /// Rows at which an alarm of both stood.
-    pub alarm_of_both: u64,
-    /// Rows at which only the current model's alarm stood.
-    pub alarm_of_current: u64,
-    /// Rows at which only the alarm of the model in the shadow stood.
-    pub alarm_of_shadow: u64,
-    /// Sums over what both judged, in fixed point, so that their order does not matter: 2^-20 of the ratio of score and threshold.
-    ratio_difference: i128,
-    ratio_magnitude: i128,
-    /// Rows at which both had an estimate, and sums of its difference in 2^-20 life units.
-    estimated_by_both: u64,
-    rul_difference: i128,
-    rul_magnitude: i128,
+/// Sums are of whole multiples of 2^-20, so that they do not depend on the order of rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    n: u64,
+    sum: i128,
+    magnitude: i128,
 }
 
 const UNIT: f64 = (1u64 << 20) as f64;
 
-fn fixed(x: f64) -> i128 {
-    (x * UNIT).round().clamp(-1e30, 1e30) as i128
+impl Difference {
+    fn count(&mut self, difference: f64) {
+        if difference.is_finite() {
+            let fixed = (difference * UNIT).round().clamp(-1e24, 1e24) as i128;
+            self.n += 1;
+            self.sum = self.sum.saturating_add(fixed);
+            self.magnitude = self.magnitude.saturating_add(fixed.abs());
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.n += other.n;
+        self.sum = self.sum.saturating_add(other.sum);
+        self.magnitude = self.magnitude.saturating_add(other.magnitude);
+    }
+
+    /// Rows compared.
+    pub fn n(&self) -> u64 {
+        self.n
+    }
+
+    /// Its mean; `None` without rows.
+    pub fn mean(&self) -> Option<f64> {
+        self.over(self.sum)
+    }
+
+    /// The mean of its magnitude; `None` without rows.
+    pub fn mean_magnitude(&self) -> Option<f64> {
+        self.over(self.magnitude)
+    }
+
+    fn over(&self, sum: i128) -> Option<f64> {
+        (self.n > 0).then(|| sum as f64 / UNIT / self.n as f64)
+    }
+}
+
+/// How the decisions of a model in the shadow differ from those of the current one, over the rows both saw.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ShadowFigures {
+    /// Rows given to both.
+    pub rows: u64,
+    /// Rows judged: one of the models may still warm up.
+    pub judged: Agreement,
+    /// Of the rows both judged: anomalous ones.
+    pub anomalous: Agreement,
+    /// Of the rows both judged: those at which an alarm stood.
+    pub alarm: Agreement,
+    /// Score over threshold, of the rows both judged: two detectors' scores have no other unit in common.
+    pub score: Difference,
+    /// Remaining life in life units, of the rows at which both had an estimate.
+    pub rul: Difference,
 }
 
 impl ShadowFigures {
     pub(super) fn count(&mut self, current: &Assessment<Decision>, shadow: &Assessment<Decision>) {
         self.rows += 1;
-        let (a, b) = match (current, shadow) {
-            (Assessment::Ready(a), Assessment::Ready(b)) => (a, b),
-            (Assessment::Ready(_), _) => {
-                self.judged_by_current += 1;
-                return;
-            }
-            (_, Assessment::Ready(_)) => {
-                self.judged_by_shadow += 1;
-                return;
-            }
-            _ => return,
-        };
-        self.judged_by_both += 1;
-        let which = |a: bool, b: bool, both: &mut u64, first: &mut u64, second: &mut u64| match (a, b) {
-            (true, true) => *both += 1,
-            (true, false) => *first += 1,
-            (false, true) => *second += 1,
-            (false, false) => {}
+        let is_ready = |a: &Assessment<Decision>| matches!(a, Assessment::Ready(_));
+        self.judged.count(is_ready(current), is_ready(shadow));
+        let (Assessment::Ready(a), Assessment::Ready(b)) = (current, shadow) else {
+            return;
         };
         let (c, d) = (a.condition(), b.condition());
-        which(
-            c.score.is_anomalous(),
-            d.score.is_anomalous(),
-            &mut self.anomalous_to_both,
-            &mut self.anomalous_to_current,
-            &mut self.anomalous_to_shadow,
-        );
-        which(
-            a.alarm().is_some(),
-            b.alarm().is_some(),
-            &mut self.alarm_of_both,
-            &mut self.alarm_of_current,
-            &mut self.alarm_of_shadow,
-        );
-        let ratio = |s: crate::model::AnomalyScore| s.value / s.threshold;
-        let difference = ratio(d.score) - ratio(c.score);
-        if difference.is_finite() {
-            self.ratio_difference += fixed(difference);
-            self.ratio_magnitude += fixed(difference.abs());
-        }
+        self.anomalous.count(c.score.is_anomalous(), d.score.is_anomalous());
+        self.alarm.count(a.alarm().is_some(), b.alarm().is_some());
+        let ratio = |s: AnomalyScore| s.value / s.threshold;
+        self.score.count(ratio(d.score) - ratio(c.score));
         if let (Some(x), Some(y)) = (c.rul, d.rul) {
-            self.estimated_by_both += 1;
-            self.rul_difference += fixed(y.rul - x.rul);
-            self.rul_magnitude += fixed((y.rul - x.rul).abs());
+            self.rul.count(y.rul - x.rul);
         }
     }
 
     pub(super) fn merge(&mut self, other: &Self) {
         self.rows += other.rows;
-        self.judged_by_both += other.judged_by_both;
-        self.judged_by_current += other.judged_by_current;
-        self.judged_by_shadow += other.judged_by_shadow;
-        self.anomalous_to_both += other.anomalous_to_both;
-        self.anomalous_to_current += other.anomalous_to_current;
-        self.anomalous_to_shadow += other.anomalous_to_shadow;
-        self.alarm_of_both += other.alarm_of_both;
-        self.alarm_of_current += other.alarm_of_current;
-        self.alarm_of_shadow += other.alarm_of_shadow;
-        self.ratio_difference += other.ratio_difference;
-        self.ratio_magnitude += other.ratio_magnitude;
-        self.estimated_by_both += other.estimated_by_both;
-        self.rul_difference += other.rul_difference;
-        self.rul_magnitude += other.rul_magnitude;
-    }
-
-    fn mean(sum: i128, n: u64) -> Option<f64> {
-        (n > 0).then(|| sum as f64 / UNIT / n as f64)
-    }
-
-    /// Mean over rows both judged of the score over its threshold, that of the shadow less that of the current model.
-    pub fn mean_score_difference(&self) -> Option<f64> {
-        Self::mean(self.ratio_difference, self.judged_by_both)
-    }
-
-    /// Mean magnitude of that difference.
-    pub fn mean_absolute_score_difference(&self) -> Option<f64> {
-        Self::mean(self.ratio_magnitude, self.judged_by_both)
-    }
-
-    /// Mean over rows with two estimates of the remaining life in life units, that of the shadow less that of the current model.
-    pub fn mean_rul_difference(&self) -> Option<f64> {
-        Self::mean(self.rul_difference, self.estimated_by_both)
-    }
-
-    /// Mean magnitude of that difference.
-    pub fn mean_absolute_rul_difference(&self) -> Option<f64> {
-        Self::mean(self.rul_magnitude, self.estimated_by_both)
+        self.judged.merge(&other.judged);
+        self.anomalous.merge(&other.anomalous);
+        self.alarm.merge(&other.alarm);
+        self.score.merge(&other.score);
+        self.rul.merge(&other.rul);
     }
 }
 
 impl fmt::Display for ShadowFigures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            rows,
+            judged,
+            anomalous,
+            alarm,
+            ..
+        } = self;
         write!(
             f,
-            "{} rows, {} judged by both: anomalous {} both, {} current only, {} shadow only; alarm {} both, {} current only, {} \
-             shadow only",
-            self.rows,
-            self.judged_by_both,
-            self.anomalous_to_both,
-            self.anomalous_to_current,
-            self.anomalous_to_shadow,
-            self.alarm_of_both,
-            self.alarm_of_current,
-            self.alarm_of_shadow
+            "{rows} rows; judged: {judged}; anomalous: {anomalous}; in alarm: {alarm}"
         )?;
-        if let (Some(mean), Some(size)) = (self.mean_score_difference(), self.mean_absolute_score_difference()) {
-            write!(f, "; score over threshold {mean:+.3} (magnitude {size:.3})")?;
-        }
-        if let (Some(mean), Some(size)) = (self.mean_rul_difference(), self.mean_absolute_rul_difference()) {
-            write!(f, "; remaining life {mean:+.2} (magnitude {size:.2})")?;
+        for (what, difference) in [("score over threshold", &self.score), ("remaining life", &self.rul)] {
+            if let (Some(mean), Some(size)) = (difference.mean(), difference.mean_magnitude()) {
+                write!(f, "; {what} {mean:+.3} (magnitude {size:.3})")?;
+            }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        decision::Condition,
+        model::RulEstimate,
+        quantity::{LifeUnit, Timestamp},
+    };
+
+    #[test]
+    fn figures_are_those_of_the_rows_in_any_parts() {
+        let outcome = |value: f64, rul: f64| {
+            Assessment::Ready(Decision::Normal(Condition {
+                time: Timestamp::from_secs(1),
+                age: 1.0,
+                life_unit: LifeUnit::Hours,
+                score: AnomalyScore { value, threshold: 2.0 },
+                rul: RulEstimate::new(rul, rul, rul, 0.9, LifeUnit::Hours).ok(),
+                rul_time: None,
+            }))
+        };
+        let cold = Assessment::Warmup { seen: 1, needed: 2 };
+        let rows = [
+            (outcome(1.0, 10.0), outcome(3.0, 8.0)),
+            (outcome(4.0, 10.0), outcome(3.0, 13.0)),
+            (outcome(1.0, 10.0), cold.clone()),
+            (cold.clone(), cold),
+        ];
+        let of = |rows: &[(Assessment<Decision>, Assessment<Decision>)]| {
+            let mut figures = ShadowFigures::default();
+            rows.iter().for_each(|(a, b)| figures.count(a, b));
+            figures
+        };
+        let all = of(&rows);
+        assert_eq!((all.rows, all.judged.both, all.judged.current_only), (4, 2, 1));
+        assert_eq!((all.anomalous.both, all.anomalous.shadow_only), (1, 1));
+        // Ratios 0.5 to 1.5, and 2 to 1.5; lives -2 and +3.
+        assert_eq!((all.score.mean(), all.score.mean_magnitude()), (Some(0.25), Some(0.75)));
+        assert_eq!((all.rul.mean(), all.rul.mean_magnitude()), (Some(0.5), Some(2.5)));
+        let mut parts = of(&rows[2..]);
+        parts.merge(&of(&rows[..2]));
+        assert_eq!(parts, all);
+        assert!(
+            all.to_string().contains("remaining life +0.500 (magnitude 2.500)"),
+            "{all}"
+        );
+        assert_eq!(ShadowFigures::default().score.mean(), None);
     }
 }

@@ -15,7 +15,7 @@ use crate::{
     quantity::Timestamp,
 };
 use hashbrown::{HashTable, hash_table::Entry};
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 /// The models at work.
 #[derive(Clone, Copy)]
@@ -25,6 +25,22 @@ pub(super) struct Models<'a> {
     pub(super) shadow: Option<&'a Pipeline>,
     /// The fleet's count of calls.
     pub(super) call: u64,
+}
+
+impl<'a> Models<'a> {
+    pub(super) fn of(
+        params: &'a FleetParams,
+        current: &'a Pipeline,
+        shadow: &'a Option<Arc<Pipeline>>,
+        call: u64,
+    ) -> Self {
+        Self {
+            params,
+            current,
+            shadow: shadow.as_deref(),
+            call,
+        }
+    }
 }
 
 /// Where a machine stands in a shard.

@@ -473,7 +473,12 @@ impl FleetParams {
         self.restore_models(model.into(), Some(shadow.into()), from)
     }
 
-    fn restore_models<K>(self, model: Arc<Pipeline>, shadow: Option<Arc<Pipeline>>, from: impl Read) -> Result<Fleet<K>>
+    pub(super) fn restore_models<K>(
+        self,
+        model: Arc<Pipeline>,
+        shadow: Option<Arc<Pipeline>>,
+        from: impl Read,
+    ) -> Result<Fleet<K>>
     where
         K: Eq + Hash + Clone + Serialize + DeserializeOwned,
     {

@@ -168,6 +168,7 @@ impl AnomalyScore {
 
 /// Remaining useful life with the interval that holds it at a nominal level.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "EstimateRecord")]
 pub struct RulEstimate {
     /// Point estimate.
     pub rul: f64,
@@ -179,6 +180,28 @@ pub struct RulEstimate {
     pub level: f64,
     /// The unit of the three lives.
     pub unit: LifeUnit,
+}
+
+/// An estimate as it is read.
+#[derive(Deserialize)]
+struct EstimateRecord {
+    rul: f64,
+    lower: f64,
+    upper: f64,
+    level: f64,
+    unit: LifeUnit,
+}
+
+impl TryFrom<EstimateRecord> for RulEstimate {
+    type Error = Error;
+
+    fn try_from(r: EstimateRecord) -> Result<Self> {
+        let estimate = Self::new(r.rul, r.lower, r.upper, r.level, r.unit)?;
+        if (estimate.lower, estimate.upper) != (r.lower, r.upper) {
+            return Err(Error::persistence("RUL estimate: expected it within its interval"));
+        }
+        Ok(estimate)
+    }
 }
 
 impl RulEstimate {

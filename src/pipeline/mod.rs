@@ -27,7 +27,6 @@ pub use params::PipelineParams;
 pub use persist::PipelineRecord;
 pub use run::{PipelineScratch, PipelineState};
 pub use succession::Carried;
-pub(crate) use succession::Succession;
 
 use crate::{
     decision::AlarmPolicy,

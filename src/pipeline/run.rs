@@ -68,23 +68,16 @@ impl TryFrom<PrognosisRecord> for Prognosis {
     type Error = Error;
 
     fn try_from(r: PrognosisRecord) -> Result<Self> {
-        let RulEstimate {
-            rul,
-            lower,
-            upper,
-            level,
-            unit,
-        } = r.estimate;
-        let estimate = RulEstimate::new(rul, lower, upper, level, unit)?;
-        if !(r.age.is_finite() && estimate == r.estimate) {
-            return Err(Error::persistence(
-                "last prognosis: expected a finite age and an estimate within its interval",
-            ));
+        if !r.age.is_finite() {
+            return Err(Error::persistence(format!(
+                "age at the last prognosis: expected a finite one, got {}",
+                r.age
+            )));
         }
         Ok(Self {
             time: r.time,
             age: r.age,
-            estimate,
+            estimate: r.estimate,
         })
     }
 }

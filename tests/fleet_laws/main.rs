@@ -3,8 +3,9 @@
 
 #[path = "../chains/mod.rs"]
 mod chains;
+#[path = "../counting_allocator/mod.rs"]
+mod counting_allocator;
 mod crash;
-mod held_bytes;
 mod laws;
 mod machines;
 mod models;

@@ -2,7 +2,7 @@
 //! the word of a length. The first snapshot ever written is still read.
 
 use crate::{
-    held_bytes::most_held,
+    counting_allocator::measured,
     machines::{
         MODEL, OTHER_DETECTOR, Row, at, built, memories, push, push_all, readings, settings, snapshot, sound_rows,
     },
@@ -33,8 +33,8 @@ fn restore(bytes: &[u8]) -> Result<Fleet<u32>> {
 fn refused(bytes: &[u8], words: &str) {
     LazyLock::force(&MODEL);
     // An empty fleet holds the buffers of its model, whatever comes.
-    let (_, empty) = most_held(|| built(settings()));
-    let (result, held) = most_held(|| restore(bytes));
+    let (_, empty) = measured(|| built(settings()));
+    let (result, held) = measured(|| restore(bytes));
     let e = result.map(|fleet| fleet.len()).expect_err(words);
     assert_eq!(e.kind(), ErrorKind::Persistence, "{e}");
     assert!(e.to_string().contains(words), "`{words}` is not in: {e}");
@@ -243,7 +243,7 @@ fn forged_lengths_take_no_memory() {
         let mut forged = good.clone();
         *forged.block(MACHINES) = [&machines[..i], &[promise], &[0xff; 4], &machines[i + 1..]].concat();
         let bytes = forged.sealed();
-        let (result, held) = most_held(|| restore(&bytes));
+        let (result, held) = measured(|| restore(&bytes));
         // A byte of a number may look like a list.
         drop(result);
         assert!(held < 4_000_000, "{held} bytes held, at {i}");
@@ -332,7 +332,7 @@ fn forged_memories_of_machines_do_not_overflow() {
         let i = rng.gen_range(0..altered.len());
         altered[i] = rng.r#gen();
         let mut fleet = built(settings());
-        let (result, held) = most_held(|| fleet.readmit(5, &altered));
+        let (result, held) = measured(|| fleet.readmit(5, &altered));
         assert!(held < 4_000_000, "{held} bytes held");
         if result.is_ok() {
             for k in 0..5 {

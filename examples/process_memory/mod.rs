@@ -1,23 +1,18 @@
-//! The system's allocator, counting the bytes each thread holds.
+//! The system's allocator, counting what the whole process, all its threads together, allocates and holds.
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
-    cell::Cell,
+    sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
 };
 
-thread_local! {
-    static HELD: Cell<i64> = const { Cell::new(0) };
-    static MOST: Cell<i64> = const { Cell::new(0) };
-}
+static HELD: AtomicI64 = AtomicI64::new(0);
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 
 struct Counting;
 
 fn count(bytes: i64) {
-    // A thread may still free and allocate while its own variables go.
-    let _ = HELD.try_with(|held| {
-        held.set(held.get() + bytes);
-        let _ = MOST.try_with(|most| most.set(most.get().max(held.get())));
-    });
+    ALLOCATIONS.fetch_add(1, Relaxed);
+    HELD.fetch_add(bytes, Relaxed);
 }
 
 // SAFETY: every call goes to the system's allocator unchanged.
@@ -28,7 +23,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        count(-(layout.size() as i64));
+        HELD.fetch_sub(layout.size() as i64, Relaxed);
         unsafe { System.dealloc(ptr, layout) }
     }
 
@@ -41,10 +36,12 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// What `of` gives, and the most bytes it held beyond those held before.
-pub fn most_held<T>(of: impl FnOnce() -> T) -> (T, i64) {
-    let before = HELD.get();
-    MOST.set(before);
-    let value = of();
-    (value, MOST.get() - before)
+/// Bytes held now.
+pub fn bytes_held() -> i64 {
+    HELD.load(Relaxed)
+}
+
+/// Allocations so far.
+pub fn allocations() -> u64 {
+    ALLOCATIONS.load(Relaxed)
 }
