@@ -8,6 +8,7 @@ pub(super) mod gaussian_mixture;
 pub(super) mod histogram;
 pub(super) mod isolation_forest;
 pub(super) mod isolation_tree;
+mod jacobi;
 pub(super) mod kernel_regression;
 pub(super) mod local_outlier_factor;
 pub(super) mod loda;

@@ -1,5 +1,6 @@
 //! The plane in the scaled space that holds the usual variation: what detectors by principal components share.
 
+use super::jacobi;
 use crate::detect::{
     rows::Rows,
     standard::{Row, Standard, check_numbers, dot, second_moments},
@@ -161,13 +162,14 @@ fn eigen(correlation: Array2<f64>) -> Result<(Vec<f64>, Vec<Vec<f64>>)> {
         if i == j { r + 1.0 } else { r }
     });
     let failed = || Error::not_converged(format!("eigenvalues of the correlation matrix of {n} features"));
-    let (values, vectors) = shifted.eigh_into().map_err(|e| failed().with_source(e))?;
-    let mut pairs: Vec<(f64, Vec<f64>)> = values
-        .iter()
-        .map(|l| l - 1.0)
-        .zip(vectors.columns().into_iter().map(signed))
-        .collect();
-    pairs.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let in_order = |values: Vec<f64>, vectors: &Array2<f64>| {
+        let mut pairs: Vec<(f64, Vec<f64>)> = values
+            .into_iter()
+            .zip(vectors.columns().into_iter().map(signed))
+            .collect();
+        pairs.sort_by(|a, b| b.0.total_cmp(&a.0));
+        pairs
+    };
     let good = |(l, v): &(f64, Vec<f64>)| {
         let residual = correlation.rows().into_iter().zip(v).map(|(row, vi)| {
             let image: f64 = row.iter().zip(v).map(|(a, b)| a * b).sum();
@@ -175,12 +177,22 @@ fn eigen(correlation: Array2<f64>) -> Result<(Vec<f64>, Vec<Vec<f64>>)> {
         });
         residual.fold(0.0, f64::max) <= 1e-10 * n as f64
     };
-    let (values, vectors): (Vec<f64>, Vec<Vec<f64>>) = {
-        if !pairs.iter().all(good) {
-            return Err(failed());
+    // The iteration stops early on one matrix in some thousands.
+    let quick = shifted.eigh_into().ok().map(|(values, vectors)| {
+        let values = values.iter().map(|l| l - 1.0).collect();
+        in_order(values, &vectors)
+    });
+    let pairs = match quick.filter(|pairs| pairs.iter().all(good)) {
+        Some(pairs) => pairs,
+        None => {
+            let (values, vectors) = jacobi::eigen(correlation.clone());
+            in_order(values, &vectors)
         }
-        pairs.into_iter().map(|(l, v)| (l.max(0.0), v)).unzip()
     };
+    if !pairs.iter().all(good) {
+        return Err(failed());
+    }
+    let (values, vectors): (Vec<f64>, Vec<Vec<f64>>) = pairs.into_iter().map(|(l, v)| (l.max(0.0), v)).unzip();
     let flat: Vec<f64> = vectors.iter().flatten().copied().collect();
     if orthonormal(&flat, n, 1e-10 * n as f64) {
         Ok((values, vectors))
