@@ -447,6 +447,14 @@ fn pipeline_with_a_fusion() {
 
 /// Regressors that follow a machine, in a chain: one by its age alone, one by a health index.
 #[test]
+fn pipeline_that_prognoses_now_and_then() {
+    let (train, unseen) = (chains::engines(12, 1), chains::engines(2, 2));
+    chain(&chains::whole().prognose_every(4), &train, &unseen);
+    let by_age = KaplanMeierRul::params().on(["age"]);
+    chain(&chains::whole().rul(by_age).prognose_every(3), &train, &unseen);
+}
+
+#[test]
 fn pipeline_with_a_regressor_that_remembers() {
     let (train, unseen) = (chains::engines(12, 1), chains::engines(2, 2));
     let by_age = KaplanMeierRul::params().on(["age"]);

@@ -280,3 +280,31 @@ fn batches_are_rows_one_by_one() {
         assert_eq!(got, expected);
     }
 }
+
+#[test]
+fn an_explanation_names_what_the_decision_stood_on() {
+    let failing = chains::engines(3, 3);
+    let asset = &failing.assets()[1];
+    let mut fleet: Fleet<String> = Fleet::new(MODEL.clone());
+    let mut last = None;
+    for (time, values) in asset.rows() {
+        let outcome = fleet.push(asset.asset(), time, values).unwrap();
+        if let Assessment::Ready(Decision::Alarm(alarm)) = outcome {
+            let why = fleet.explain(asset.asset()).unwrap().unwrap();
+            assert_eq!(
+                (why.score, why.since, why.severity),
+                (Some(alarm.condition.score), Some(alarm.since), Some(alarm.severity))
+            );
+            assert!(why.is_settled && why.rows > 0);
+            let named: Vec<_> = alarm.causes.iter().flatten().collect();
+            assert_eq!(why.causes.iter().take(named.len()).collect::<Vec<_>>(), named);
+            last = Some(why);
+        }
+    }
+    let text = last.expect("an alarm before the failure").to_string();
+    assert!(
+        text.contains("above its threshold") && text.contains("alarm since"),
+        "{text}"
+    );
+    assert!(fleet.explain("nobody").unwrap().is_none());
+}

@@ -199,3 +199,55 @@ fn distributions_stand_behind_decisions() {
         assert!(other.remaining_life(&model.new_state(), &scratch).is_err());
     }
 }
+
+/// A chain that prognoses now and then says at those rows what one says that does so always, and between them keeps the end.
+#[test]
+fn estimates_between_prognoses_keep_the_expected_end() {
+    let (train, test) = (chains::engines(12, 1), chains::engines(2, 2));
+    let similar = ResidualSimilarity::params()
+        .window(10)
+        .on(["health_index.ridge_125.ewma_3"]);
+    for params in [chains::whole(), chains::whole().rul(similar)] {
+        let always = params.clone().fit(&train).unwrap();
+        let seldom = params.prognose_every(5).fit(&train).unwrap();
+        let seldom = Pipeline::from_bytes(&seldom.to_bytes(seldom.provenance()).unwrap())
+            .unwrap()
+            .0;
+        let (mut n_made, mut n_carried) = (0, 0);
+        for asset in test.assets() {
+            let each = always.assess_history(asset).unwrap();
+            let fifth = seldom.assess_history(asset).unwrap();
+            let mut last = None;
+            for (row, (a, b)) in each.iter().zip(&fifth).enumerate() {
+                let (Assessment::Ready(a), Assessment::Ready(b)) = (a, b) else {
+                    panic!("row {row}: {a:?}, {b:?}");
+                };
+                let (a, b) = (a.condition(), b.condition());
+                assert_eq!(a.score, b.score);
+                if row % 5 == 0 {
+                    last = a.rul.map(|rul| (a.age, a.time, rul));
+                    assert_eq!((a.rul, a.rul_time), (b.rul, b.rul_time), "row {row}");
+                    n_made += usize::from(a.rul.is_some());
+                    continue;
+                }
+                assert_eq!(b.rul_time, last.map(|(_, time, _)| time));
+                if let (Some(now), Some((age, _, then))) = (b.rul, last) {
+                    assert_eq!(now.rul, (then.rul - (b.age - age)).max(0.0), "row {row}");
+                    assert!(now.lower <= now.rul && now.rul <= now.upper);
+                    n_carried += 1;
+                }
+            }
+        }
+        assert!(n_made > 5 && n_carried > 20, "{n_made} made, {n_carried} carried");
+    }
+    for (params, name) in [
+        (chains::whole().prognose_every(0), "at least 1 row"),
+        (Pipeline::params().prognose_every(2), "no regressor"),
+    ] {
+        let e = params.fit(&train).unwrap_err();
+        assert!(
+            e.to_string().contains("prognose_every") && e.to_string().contains(name),
+            "{e}"
+        );
+    }
+}

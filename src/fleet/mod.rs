@@ -299,8 +299,8 @@ impl<K: Eq + Hash + Clone> Fleet<K> {
         self.slot_mut(asset).map(|slot| &mut slot.memory.state)
     }
 
-    /// What the last call did beside its outcomes (each event holds a copy of the machine's key), in order of the rows; after a batch, machine by machine in the order of the
-    /// rows at which something happened.
+    /// What the last call did beside its outcomes, in order of the rows; after [`for_each_row`](Fleet::for_each_row), so machine
+    /// by machine. Each event holds a copy of the machine's key.
     pub fn events(&self) -> &[FleetEvent<K>] {
         &self.events
     }
