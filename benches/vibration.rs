@@ -10,7 +10,7 @@ use prognos::{
     quantity::{Hertz, Timestamp},
     signal::{Channel, WaveformWindower, WindowSpec},
 };
-use prognos_transforms::RealPlanner;
+use realfft::RealFftPlanner;
 use std::hint::black_box;
 
 const LENGTH: usize = 2560;
@@ -77,7 +77,7 @@ fn extractor(c: &mut Criterion) {
             });
         });
     }
-    let fft = RealPlanner::new().plan_forward(LENGTH);
+    let fft = RealFftPlanner::<f64>::new().plan_fft_forward(LENGTH);
     let (mut input, mut output, mut work) = (fft.make_input_vec(), fft.make_output_vec(), fft.make_scratch_vec());
     group.bench_function("bare real transform", |b| {
         b.iter(|| {

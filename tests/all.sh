@@ -108,7 +108,7 @@ example() {
     cargo run --locked --quiet --no-default-features --features "$all" --example "$name" -- "${args[@]}"
 }
 
-step "format" cargo fmt --all --check
+step "format" cargo fmt --check
 step "light build" cargo check --locked --quiet --no-default-features --lib
 # No feature, each alone, all: none depends on another. The library; with all of them and with none everything else too.
 for list in "" "${features[@]}" "$all"; do
@@ -117,11 +117,9 @@ for list in "" "${features[@]}" "$all"; do
     step "clippy, features: ${list:-none}" \
         cargo clippy --locked --quiet --no-default-features --features "$list" "$targets" -- -D warnings
 done
-step "clippy, transforms" cargo clippy --locked --quiet -p prognos-transforms --all-targets -- -D warnings
 step "documentation" env RUSTDOCFLAGS="-D warnings" \
     cargo doc --locked --quiet --no-deps --no-default-features --features "$all"
 step "tests" cargo test --locked --quiet --no-default-features --features "$all"
-step "tests of transforms" cargo test --locked --quiet -p prognos-transforms
 step "benchmarks, once" cargo test --locked --quiet --no-default-features --features "$all" --benches -- --test
 for file in examples/*.rs; do
     step "example $(basename "$file" .rs)" example "$(basename "$file" .rs)"

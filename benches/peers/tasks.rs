@@ -11,7 +11,7 @@ use prognos::{
     signal::{Channel, WindowSpec},
     spectrum::{AmplitudeSpectrum, Complex, Kurtogram, RealFft, Taper, Welch},
 };
-use prognos_transforms::RealPlanner;
+use realfft::RealFftPlanner;
 
 const RATE_HZ: f64 = 25_600.0;
 /// Samples of each of the windows in `windows_<n>`.
@@ -117,7 +117,7 @@ fn real_fft(x: Vec<f64>) -> Box<dyn Job> {
 
 /// The transform that this crate is built on, straight. It destroys its input too, so a copy is made first.
 fn realfft(x: Vec<f64>) -> Box<dyn Job> {
-    let fft = RealPlanner::new().plan_forward(x.len());
+    let fft = RealFftPlanner::<f64>::new().plan_fft_forward(x.len());
     let (input, out, work) = (fft.make_input_vec(), fft.make_output_vec(), fft.make_scratch_vec());
     job(
         (fft, x, input, work, out),
@@ -147,7 +147,7 @@ fn real_fft_destroying(x: Vec<f64>) -> Box<dyn Job> {
 
 /// As [`real_fft_destroying`], by realfft straight.
 fn realfft_destroying(x: Vec<f64>) -> Box<dyn Job> {
-    let fft = RealPlanner::new().plan_forward(x.len());
+    let fft = RealFftPlanner::<f64>::new().plan_fft_forward(x.len());
     let (input, out, work) = (fft.make_input_vec(), fft.make_output_vec(), fft.make_scratch_vec());
     job(
         (fft, input, work, out, x),

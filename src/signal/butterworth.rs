@@ -279,8 +279,8 @@ mod tests {
     #[test]
     fn wide_bands_of_high_order_keep_their_digits() {
         let n = 1 << 17;
-        let mut planner = prognos_transforms::RealPlanner::new();
-        let (forward, inverse) = (planner.plan_forward(n), planner.plan_inverse(n));
+        let mut planner = realfft::RealFftPlanner::<f64>::new();
+        let (forward, inverse) = (planner.plan_fft_forward(n), planner.plan_fft_inverse(n));
         let mut x = vec![0.0; n];
         x.iter_mut()
             .take(20_000)

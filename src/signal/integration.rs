@@ -5,7 +5,7 @@ use crate::{
     error::{Error, Result},
     quantity::{AccelerationUnit, Hertz},
 };
-use prognos_transforms::{Complex, ComplexToReal, RealPlanner, RealToComplex};
+use realfft::{ComplexToReal, RealFftPlanner, RealToComplex, num_complex::Complex};
 use serde::{Deserialize, Serialize};
 use std::{
     f64::consts::{PI, TAU},
@@ -128,10 +128,10 @@ impl IntegratorParams {
             );
             return Err(Error::parameter("high_pass_hz", expected, format!("{stop} and {pass}")));
         }
-        let mut planner = RealPlanner::new();
+        let mut planner = RealFftPlanner::new();
         Ok(Integrator {
-            forward: planner.plan_forward(self.n_samples),
-            inverse: planner.plan_inverse(self.n_samples),
+            forward: planner.plan_fft_forward(self.n_samples),
+            inverse: planner.plan_fft_inverse(self.n_samples),
             params: self,
         })
     }

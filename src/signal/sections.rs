@@ -4,7 +4,7 @@ use crate::{
     error::{Error, Result},
     quantity::Hertz,
 };
-use prognos_transforms::Complex;
+use realfft::num_complex::Complex;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use std::f64::consts::TAU;

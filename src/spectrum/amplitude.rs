@@ -177,8 +177,8 @@ impl fmt::Debug for SpectrumScratch {
 mod tests {
     use super::*;
     use crate::error::ErrorKind;
-    use prognos_transforms::Complex;
     use proptest::prelude::*;
+    use realfft::num_complex::Complex;
     use std::f64::consts::{PI, TAU};
 
     fn plan(n: usize, taper: Taper) -> AmplitudeSpectrum {

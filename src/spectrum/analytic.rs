@@ -5,7 +5,8 @@ use crate::{
     error::{Error, Result},
     quantity::Hertz,
 };
-use prognos_transforms::{Complex, ComplexPlanner, Fft, RealPlanner, RealToComplex};
+use realfft::{RealFftPlanner, RealToComplex, num_complex::Complex};
+use rustfft::{Fft, FftPlanner};
 use std::{fmt, ops::Range, sync::Arc};
 
 /// The plan of analytic signals of one length, whole or of a band.
@@ -61,8 +62,8 @@ impl AnalyticSignal {
         Ok(Self {
             n: n_samples,
             bins: 0..n_samples / 2 + 1,
-            forward: RealPlanner::new().plan_forward(n_samples),
-            inverse: ComplexPlanner::new().plan_inverse(n_samples),
+            forward: RealFftPlanner::new().plan_fft_forward(n_samples),
+            inverse: FftPlanner::new().plan_fft_inverse(n_samples),
         })
     }
 

@@ -2,7 +2,7 @@
 
 use super::tapered::LENGTHS;
 use crate::error::{Error, Result};
-use prognos_transforms::{Complex, ComplexToReal, RealPlanner, RealToComplex};
+use realfft::{ComplexToReal, RealFftPlanner, RealToComplex, num_complex::Complex};
 use std::{fmt, sync::Arc};
 
 /// Magnitudes below this share of the largest are taken as that: their logarithm and phase are rounding.
@@ -82,11 +82,11 @@ impl Cepstrum {
         if !LENGTHS.contains(&n_samples) {
             return Err(Error::parameter("n_samples", format!("in {LENGTHS:?}"), n_samples));
         }
-        let mut planner = RealPlanner::new();
+        let mut planner = RealFftPlanner::new();
         Ok(Self {
             n: n_samples,
-            forward: planner.plan_forward(n_samples),
-            inverse: planner.plan_inverse(n_samples),
+            forward: planner.plan_fft_forward(n_samples),
+            inverse: planner.plan_fft_inverse(n_samples),
         })
     }
 

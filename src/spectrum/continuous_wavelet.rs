@@ -5,7 +5,8 @@ use crate::{
     error::{Error, Result},
     quantity::Hertz,
 };
-use prognos_transforms::{Complex, ComplexPlanner, Fft, RealPlanner, RealToComplex};
+use realfft::{RealFftPlanner, RealToComplex, num_complex::Complex};
+use rustfft::{Fft, FftPlanner};
 use std::{
     f64::consts::{PI, SQRT_2, TAU},
     fmt,
@@ -119,8 +120,8 @@ impl ContinuousWavelet {
             rate,
             omega_0,
             filters: filters.into(),
-            forward: RealPlanner::new().plan_forward(n_samples),
-            inverse: ComplexPlanner::new().plan_inverse(n_samples),
+            forward: RealFftPlanner::new().plan_fft_forward(n_samples),
+            inverse: FftPlanner::new().plan_fft_inverse(n_samples),
         })
     }
 

@@ -2,7 +2,7 @@
 
 use super::tapered::LENGTHS;
 use crate::error::{Error, Result};
-use prognos_transforms::{Complex, ComplexToReal, RealPlanner, RealToComplex};
+use realfft::{ComplexToReal, RealFftPlanner, RealToComplex, num_complex::Complex};
 use std::{fmt, sync::Arc};
 
 /// Meshes of one shaft.
@@ -175,12 +175,12 @@ impl GearSignal {
                 }
             }
         }
-        let mut planner = RealPlanner::new();
+        let mut planner = RealFftPlanner::new();
         Ok(Self {
             n: n_samples,
             kinds: kinds.into(),
-            forward: planner.plan_forward(n_samples),
-            inverse: planner.plan_inverse(n_samples),
+            forward: planner.plan_fft_forward(n_samples),
+            inverse: planner.plan_fft_inverse(n_samples),
         })
     }
 

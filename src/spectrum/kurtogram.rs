@@ -5,7 +5,8 @@ use crate::{
     quantity::Hertz,
     signal::mean_of,
 };
-use prognos_transforms::{Complex, ComplexPlanner, Fft, RealPlanner, RealToComplex};
+use realfft::{RealFftPlanner, RealToComplex, num_complex::Complex};
+use rustfft::{Fft, FftPlanner};
 use std::{fmt, sync::Arc};
 
 /// Signals that have a kurtogram.
@@ -119,7 +120,7 @@ impl Kurtogram {
             let expected = format!("at most {deepest} for {n_samples} samples");
             return Err(Error::parameter("max_level", expected, max_level));
         }
-        let mut planner = ComplexPlanner::new();
+        let mut planner = FftPlanner::new();
         let mut levels = Vec::new();
         for level in 0..=max_level {
             let mut counts = vec![1usize << level];
@@ -134,14 +135,14 @@ impl Kurtogram {
                     n_bands,
                     width,
                     reach,
-                    inverse: planner.plan_inverse(smooth_length(most)),
+                    inverse: planner.plan_fft_inverse(smooth_length(most)),
                 });
             }
         }
         Ok(Self {
             n: n_samples,
             rate,
-            forward: RealPlanner::new().plan_forward(n_samples),
+            forward: RealFftPlanner::new().plan_fft_forward(n_samples),
             n_bands: levels.iter().map(|l| l.n_bands).sum(),
             levels: levels.into(),
         })

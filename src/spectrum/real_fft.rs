@@ -2,7 +2,7 @@
 
 use super::tapered::LENGTHS;
 use crate::error::{Error, Result};
-use prognos_transforms::{Complex, ComplexToReal, RealPlanner, RealToComplex};
+use realfft::{ComplexToReal, RealFftPlanner, RealToComplex, num_complex::Complex};
 use std::{fmt, sync::Arc};
 
 /// The plan of discrete Fourier transforms of `N` real samples, there and back: made once, shared, cheap to clone.
@@ -61,10 +61,10 @@ impl RealFft {
         if !LENGTHS.contains(&n_samples) {
             return Err(Error::parameter("n_samples", format!("in {LENGTHS:?}"), n_samples));
         }
-        let mut planner = RealPlanner::new();
+        let mut planner = RealFftPlanner::new();
         Ok(Self {
-            forward: planner.plan_forward(n_samples),
-            inverse: planner.plan_inverse(n_samples),
+            forward: planner.plan_fft_forward(n_samples),
+            inverse: planner.plan_fft_inverse(n_samples),
         })
     }
 

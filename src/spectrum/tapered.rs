@@ -2,7 +2,7 @@
 
 use super::Taper;
 use crate::error::{Error, Result};
-use prognos_transforms::{Complex, RealPlanner, RealToComplex};
+use realfft::{RealFftPlanner, RealToComplex, num_complex::Complex};
 use std::{ops::RangeInclusive, sync::Arc};
 
 /// Window lengths that are transformed.
@@ -38,7 +38,7 @@ impl TaperedTransform {
             sum: weights.iter().sum(),
             sum_of_squares: weights.iter().map(|w| w * w).sum(),
             weights,
-            fft: RealPlanner::new().plan_forward(n),
+            fft: RealFftPlanner::new().plan_fft_forward(n),
         })
     }
 

@@ -147,9 +147,9 @@ impl WelchParams {
 pub struct WelchScratch {
     pub(super) transform: TransformScratch,
     /// The transform of another channel's segment, and sums of squares.
-    pub(super) other: Vec<prognos_transforms::Complex<f64>>,
+    pub(super) other: Vec<realfft::num_complex::Complex<f64>>,
     pub(super) sums: Vec<f64>,
-    pub(super) parts: Vec<prognos_transforms::Complex<f64>>,
+    pub(super) parts: Vec<realfft::num_complex::Complex<f64>>,
     /// A row a segment, where a median is asked for.
     rows: Vec<f64>,
     column: Vec<f64>,

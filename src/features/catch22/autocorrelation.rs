@@ -2,7 +2,7 @@
 
 use super::transform::RealTransform;
 use crate::error::Result;
-use prognos_transforms::Complex;
+use realfft::num_complex::Complex;
 
 /// Autocorrelation of signals of up to `n` samples by transforms at least twice as long.
 #[derive(Clone)]

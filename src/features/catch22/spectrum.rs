@@ -2,7 +2,7 @@
 
 use super::transform::RealTransform;
 use crate::error::Result;
-use prognos_transforms::Complex;
+use realfft::num_complex::Complex;
 use std::f64::consts::TAU;
 
 /// The plan of a transform of `n` samples, filled up with zeros to the next power of two.

@@ -1,7 +1,7 @@
 //! A pair of real transforms with their buffers checked in one place.
 
 use crate::error::{Error, Result};
-use prognos_transforms::{Complex, ComplexToReal, RealPlanner, RealToComplex};
+use realfft::{ComplexToReal, RealFftPlanner, RealToComplex, num_complex::Complex};
 use std::sync::Arc;
 
 /// Transforms of one length, forward and back.
@@ -16,10 +16,10 @@ pub(super) type Buffers = (Vec<f64>, Vec<Complex<f64>>, Vec<Complex<f64>>);
 
 impl RealTransform {
     pub(super) fn new(length: usize) -> Self {
-        let mut planner = RealPlanner::new();
+        let mut planner = RealFftPlanner::new();
         Self {
-            forward: planner.plan_forward(length),
-            inverse: planner.plan_inverse(length),
+            forward: planner.plan_fft_forward(length),
+            inverse: planner.plan_fft_inverse(length),
         }
     }
 
