@@ -1,9 +1,7 @@
 //! Signed files of whole chains: loaded under a list of trusted keys, or refused for a reason that tells damage from a
 //! signer who is not trusted.
-#![cfg(feature = "datasets")]
 
-mod chains;
-
+use crate::chains;
 use prognos::{
     Error, ErrorKind, Result,
     decision::AlarmPolicy,

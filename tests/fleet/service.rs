@@ -1,7 +1,6 @@
 //! The fleet as a service uses it: restarts, late rows, room, another model.
 
-mod chains;
-
+use crate::chains;
 use prognos::{
     ErrorKind,
     decision::Decision,

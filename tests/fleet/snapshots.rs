@@ -404,7 +404,7 @@ fn next_scores(fleet: &mut Fleet<u32>) -> String {
     text
 }
 
-/// Writes the golden files: `cargo test --test fleet_laws -- --ignored first_fleet_is_written`.
+/// Writes the golden files: `cargo test --test fleet -- --ignored first_fleet_is_written`.
 #[test]
 #[ignore = "writes files"]
 fn first_fleet_is_written() {
