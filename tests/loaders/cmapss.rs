@@ -1,5 +1,4 @@
 //! C-MAPSS files: the published ones, where they are at hand, and hostile ones.
-#![cfg(feature = "datasets")]
 
 use prognos::{
     ErrorKind, Result,

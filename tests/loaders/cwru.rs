@@ -1,5 +1,4 @@
 //! The bearing records of Case Western Reserve University: as published, where they are at hand, and made-up ones.
-#![cfg(feature = "datasets")]
 
 use crate::waveform_files::{golden, is_as_summarised, recorded, refused};
 use prognos::{

@@ -1,5 +1,4 @@
 //! FEMTO's bearings run to failure: as published, where they are at hand, and made-up ones.
-#![cfg(feature = "datasets")]
 
 use crate::{
     counting_allocator::measured,

@@ -1,5 +1,4 @@
 //! Fleet tables: what is written is read back, and what is malformed is named.
-#![cfg(feature = "datasets")]
 
 use prognos::{
     ErrorKind, Result,

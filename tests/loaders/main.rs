@@ -1,4 +1,5 @@
 //! Recordings in their original formats.
+#![cfg(feature = "datasets")]
 
 #[path = "../counting_allocator/mod.rs"]
 mod counting_allocator;

@@ -1,5 +1,4 @@
 //! MATLAB 5 files: as SciPy writes and reads them, in both byte orders, and hostile ones.
-#![cfg(feature = "datasets")]
 
 use crate::{
     counting_allocator::measured,

@@ -1,6 +1,5 @@
 //! The score of the Numenta Anomaly Benchmark, against the public scorer where its files are at hand and against a naive
 //! version, and the loader of its files.
-#![cfg(feature = "datasets")]
 
 use prognos::{
     Error, ErrorKind,

@@ -1,5 +1,4 @@
 //! `datasets/turbofan_sim` is what its settings make, to the byte.
-#![cfg(feature = "datasets")]
 
 use prognos::{dataset::fleet_csv, envelope::sha256_hex};
 use std::{fs, path::Path};

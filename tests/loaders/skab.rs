@@ -1,5 +1,4 @@
 //! Files of the Skoltech Anomaly Benchmark: the published ones, where they are at hand, and hostile ones.
-#![cfg(feature = "datasets")]
 
 use prognos::{
     ErrorKind, Result,

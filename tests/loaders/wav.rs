@@ -1,5 +1,4 @@
 //! WAV files, built byte by byte: every form of sample, and hostile ones.
-#![cfg(feature = "datasets")]
 
 use crate::{
     counting_allocator::measured,

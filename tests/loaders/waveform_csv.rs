@@ -1,5 +1,4 @@
 //! Waveforms in plain text: layouts, rates from times, and hostile files.
-#![cfg(feature = "datasets")]
 
 use crate::{
     counting_allocator::measured,
