@@ -711,7 +711,7 @@ fn feature_frame_is_what_the_chain_gives() {
         for asset in fleet.assets() {
             let mut state = model.new_state();
             for (time, row) in asset.rows() {
-                let mut scratch = model.new_scratch();
+                let mut scratch = model.new_scratch().with_features();
                 assert!(scratch.features().is_none(), "of no row yet");
                 let x = FeatureView::new(model.schema(), row).unwrap().at(time);
                 let outcome = model.step_with(&mut state, x, &mut scratch).unwrap();
@@ -754,9 +754,17 @@ fn feature_frame_is_what_the_chain_gives() {
 fn a_scratch_forgets_the_features_of_an_unusable_row() {
     let fleet = simulated(8);
     let model = fitted(&fleet, false);
-    let (mut state, mut scratch) = (model.new_state(), model.new_scratch());
+    let (mut state, mut scratch) = (model.new_state(), model.new_scratch().with_features());
     let (time, row) = fleet.assets()[0].rows().next().unwrap();
     let x = FeatureView::new(model.schema(), row).unwrap();
+    let mut unasked = model.new_scratch();
+    model
+        .step_with(&mut model.new_state(), x.at(time), &mut unasked)
+        .unwrap();
+    assert!(
+        unasked.features().is_none(),
+        "a chain without a regressor that nobody asks for features"
+    );
     model.step_with(&mut state, x.at(time), &mut scratch).unwrap();
     assert!(scratch.features().is_some());
     model.step_with(&mut state, x.at(time), &mut scratch).unwrap(); // late
